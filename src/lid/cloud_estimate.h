@@ -1,0 +1,60 @@
+// The intrinsic dimension of one cloud, with what is needed to judge it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "src/base/clock.h"
+#include "src/base/point_cloud.h"
+#include "src/base/thread_pool.h"
+#include "src/lid/settings.h"
+
+namespace dimwatch {
+
+struct Quantile {
+  double quantile = 0;  // 0 to 1
+  double value = 0;
+  friend bool operator==(const Quantile&, const Quantile&) = default;
+};
+inline constexpr std::array<double, 5> kQuantiles = {0.05, 0.25, 0.5, 0.75, 0.95};
+
+struct CloudEstimate {
+  EstimatorSettings settings;  // `index` is the engine that was used, never kAuto
+
+  std::optional<double> mean;            // none where no point has a valid LID
+  std::optional<double> std;             // spread of the pointwise LID, ddof 1; none below 2 points
+  std::optional<double> standard_error;  // of `mean`, for a new draw of the cloud
+  std::vector<Quantile> quantiles;  // at kQuantiles, linear interpolation; empty without a mean
+
+  std::int64_t rows = 0;            // as given
+  std::int64_t nonfinite_rows = 0;  // dropped first
+  std::int64_t duplicate_rows = 0;  // dropped next, first kept
+  std::int64_t points = 0;          // what remained, after subsampling to max_points
+  std::int64_t queries = 0;         // points averaged over
+  std::int64_t invalid = 0;         // of the queries: those without a LID
+  double variance = 0;  // mean squared Euclidean distance of the points to their centroid
+  double recall = 1;    // measured share of true neighbors found; 1 for exact
+  double seconds = 0;   // compute time
+
+  // False where points <= neighbors: too few for the neighborhoods asked for. No mean then.
+  bool enough_points = true;
+};
+
+// The pointwise LID of the queries of one estimate.
+struct PointwiseLid {
+  std::vector<std::size_t> row;            // index of the query among the rows as given, ascending
+  std::vector<std::optional<double>> lid;  // none: invalid
+};
+
+// Estimates the intrinsic dimension of `rows` (n x d; may hold NaN, infinities and duplicates).
+// Runs on `pool` and the calling thread; the result does not depend on the number of threads.
+// Fills `pointwise` if it is not null. INVALID_ARGUMENT for bad settings or d = 0; too few points
+// are not an error but a result without a mean. Thread-safe.
+absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const EstimatorSettings& settings,
+                                            ThreadPool& pool, const Clock& clock,
+                                            PointwiseLid* pointwise = nullptr);
+
+}  // namespace dimwatch

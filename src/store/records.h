@@ -1,0 +1,107 @@
+// What survives a restart. Plain values; `cursor` is the position of a record in its run's history,
+// strictly increasing over all kinds.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "src/base/types.h"
+#include "src/lid/cloud_estimate.h"
+#include "src/signal/types.h"
+#include "src/window/settings.h"
+
+namespace dimwatch {
+
+enum class RunState { kRunning, kFinished, kFailed, kStale };
+
+// "RUNNING", "FINISHED", "FAILED", "STALE".
+std::string_view Name(RunState state);
+
+struct RunRecord {
+  std::string run_id;
+  std::string project;
+  std::string display_name;
+  std::map<std::string, std::string> labels;
+  std::string user;
+  std::string hyperparameters_json;
+  SignalSettings signals;
+  PolicySettings policy;
+  std::vector<ProbeSettings> probes;  // in the order of declaration
+
+  RunState state = RunState::kRunning;
+  absl::Time create_time;
+  std::optional<absl::Time> end_time;
+  std::optional<absl::Time> last_sample_time;
+  std::optional<Step> last_step;
+  std::int64_t session_epoch = 0;  // newest session seen
+  std::int64_t applied_seq = 0;    // everything up to here is reflected in the records
+  std::int64_t next_cursor = 1;
+  std::string damage;  // why the run was set aside; empty for a sound one
+};
+
+struct EstimateRecord {
+  std::int64_t cursor = 0;
+  std::string probe;
+  Step step;
+  bool complete = true;
+  std::string incomplete_reason;
+  CloudEstimate estimate;
+  double window_fill = 1;
+  std::optional<double> rolling_mean;
+  std::optional<double> paired_change;
+  std::optional<double> paired_change_standard_error;
+  absl::Time create_time;
+};
+
+struct ScalarRecord {
+  std::int64_t cursor = 0;  // shared by the scalars of one batch
+  std::string name;
+  Step step;
+  double value = 0;
+};
+
+struct SignalRecord {
+  std::int64_t cursor = 0;
+  Signal signal;
+  absl::Time create_time;
+};
+
+struct DecisionRecord {
+  std::int64_t cursor = 0;
+  Decision decision;
+  absl::Time create_time;
+};
+
+// The job went back: the series lost everything from `step` on.
+struct RewindRecord {
+  std::int64_t cursor = 0;
+  std::string probe;   // exactly one of the two
+  std::string scalar;  // is not empty
+  Step step;
+};
+
+// The run's state changed.
+struct StateRecord {
+  std::int64_t cursor = 0;
+  RunState state = RunState::kRunning;
+  absl::Time create_time;
+};
+
+// What one or several items did to a run; committed as one. Within a commit `rewinds` delete older
+// records only: estimates and scalars of the same commit are written after them, and the writer
+// never puts a rewind and points that it voids into one commit.
+struct RunChanges {
+  RunRecord run;  // as it stands after the changes
+  std::vector<RewindRecord> rewinds;
+  std::vector<EstimateRecord> estimates;
+  std::vector<ScalarRecord> scalars;
+  std::vector<SignalRecord> signals;
+  std::vector<DecisionRecord> decisions;
+  std::vector<StateRecord> states;
+};
+
+}  // namespace dimwatch

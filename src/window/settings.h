@@ -1,0 +1,32 @@
+// How the samples of a probe are gathered into clouds.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "src/base/types.h"
+#include "src/lid/settings.h"
+
+namespace dimwatch {
+
+enum class WindowKind { kSnapshot, kRolling };
+
+// A probe's declaration with every default resolved.
+struct ProbeSettings {
+  ProbeIdentity identity;
+  WindowKind window = WindowKind::kSnapshot;
+  std::int64_t window_points = 0;   // rolling only
+  std::int64_t estimate_every = 0;  // rolling only
+  EstimatorSettings estimator;
+  bool aligned = false;
+  int dim = 0;  // 0: not known before the first batch
+  friend bool operator==(const ProbeSettings&, const ProbeSettings&) = default;
+};
+
+// Fills what was left at zero or empty: split and layer from the name, window sizes from
+// max_points.
+ProbeSettings ResolveDefaults(ProbeSettings settings);
+// INVALID_ARGUMENT naming the field, the value and what is allowed. REQUIRES: defaults resolved.
+absl::Status Validate(const ProbeSettings& settings);
+
+}  // namespace dimwatch

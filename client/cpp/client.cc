@@ -1,0 +1,1 @@
+#include "dimwatch/client.h"

@@ -1,0 +1,188 @@
+// The C++ client of dimwatch: hands embeddings and numbers of a training job to a dimwatch server,
+// and the server's judgement back to the job.
+//
+//   dimwatch::Run run = dimwatch::Run::Start({.project = "emotion", .name = "bert-lr5e-5"});
+//   dimwatch::Probe train = run.AddProbe({.name = "train/last", .neighbors = 128});
+//   ...
+//   train.Log(hidden.data(), rows, dim, step, {.snapshot_end = true});
+//   run.Log({{"train/loss", loss}}, step);
+//   if (run.ShouldStop()) break;
+//   run.Finish();
+//
+// Promised to the training loop:
+//  1. No call throws. Only Finish waits; Log takes microseconds and one copy of its data.
+//  2. Memory is bounded by RunOptions::queue_bytes, counted over everything that the server has not
+//     yet stored. A batch that does not fit is dropped whole, and what was accepted before is kept;
+//     the estimates of a step with dropped rows say so and feed no signal.
+//  3. A server that is absent, slow, hung or restarted only delays: items are kept until the server
+//     has them durably, and sent again over a new connection. The run is created when the server
+//     comes up.
+//  4. In a forked child every call does nothing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dimwatch {
+// Inline, so that users write dimwatch::Run; named, so that no symbol meets one of the core's.
+inline namespace client_v1 {
+
+class Sender;
+
+// Type of a component, little-endian.
+enum class DType { kF32 = 1, kF16 = 2, kBF16 = 3, kF64 = 4 };
+
+// The values below that are called kDefault, 0 or empty leave the choice to the server.
+enum class Split { kFromName = 0, kTrain = 1, kValidation = 2, kOther = 3 };
+enum class Window { kSnapshot = 1, kRolling = 2 };
+enum class Estimator { kDefault = 0, kTwoNn = 1, kTwoNnGlobal = 2, kMle = 3, kMom = 4, kGride = 5 };
+enum class Cdf { kDefault = 0, kPaper = 1, kUpper = 2 };
+enum class Fit { kDefault = 0, kOls = 1, kMl = 2 };
+enum class Index { kDefault = 0, kAuto = 1, kExact = 2, kHnsw = 3 };
+
+// One layer and split of the model; proto/dimwatch/v1/config.proto says what each field means.
+struct ProbeOptions {
+  std::string name;  // "train/layer.11"
+  Split split = Split::kFromName;
+  std::string layer;
+  Window window = Window::kSnapshot;
+  std::int32_t window_points = 0;   // kRolling only
+  std::int32_t estimate_every = 0;  // kRolling only
+  Estimator estimator = Estimator::kDefault;
+  std::int32_t neighbors = 0;
+  Cdf cdf = Cdf::kDefault;
+  Fit fit = Fit::kDefault;
+  Index index = Index::kDefault;
+  std::int32_t max_points = 0;
+  std::int64_t seed = 0;
+  std::int32_t queries = 0;
+  bool aligned = false;  // row i of every snapshot embeds the same input
+};
+
+// Parameters of the detectors.
+struct SignalOptions {
+  std::int32_t warmup = 0;
+  std::int32_t patience = 0;
+  std::int32_t cooldown = 0;
+  double min_delta = 0;
+  double z_score = 0;
+  double heartbeat_seconds = 0;
+  double collapse_lid = 0;
+  double collapse_ratio = 0;
+};
+
+// How signals become the decision.
+struct PolicyOptions {
+  bool shadow = false;               // decide and record, but never stop the job
+  std::vector<std::string> stop_on;  // names of signals; {"none"}: never
+  std::int32_t min_probes = 0;
+  std::int64_t warmup_step = 0;
+};
+
+struct RunOptions {
+  std::string server;  // "host:port"; empty: $DIMWATCH_SERVER, or 127.0.0.1:50051
+  std::string project;
+  std::string name;    // shown to people
+  std::string run_id;  // empty: a new one; an existing one goes on where it stood
+  std::map<std::string, std::string> labels;
+  std::string user;
+  std::string hyperparameters_json;  // a JSON object
+  SignalOptions signals;
+  PolicyOptions policy;
+  std::int64_t queue_bytes = 256 << 20;
+  // Told once about each kind of trouble (no connection, dropped, rejected, refused), from a
+  // background thread. It may throw: what it throws is swallowed.
+  std::function<void(const std::string& message)> on_warning;
+};
+
+// What a batch carries besides its rows.
+struct BatchOptions {
+  // The last batch of its step: estimate it now, not when a later step comes.
+  bool snapshot_end = false;
+  std::int32_t rank = 0;
+  std::vector<std::int64_t> sample_ids;  // empty, or one per row
+};
+
+// What the run's policy makes of its signals, as last heard of.
+struct Decision {
+  bool stop = false;  // never true under PolicyOptions::shadow
+  std::int64_t step = 0;
+  std::string reason;
+  std::optional<std::int64_t> best_step;
+  std::vector<std::string> signals;  // firing
+};
+
+// Counters since Start.
+struct RunStats {
+  bool connected = false;
+  std::int64_t connections = 0;     // streams that the server welcomed
+  std::int64_t rows_logged = 0;     // handed to Log
+  std::int64_t rows_durable = 0;    // held safely by the server, or rejected by it
+  std::int64_t rows_dropped = 0;    // by the client: no room in the queue, or the run is refused
+  std::int64_t rows_rejected = 0;   // by the server
+  std::int64_t items_rejected = 0;  // declarations and scalars among them
+  std::int64_t queued_bytes = 0;
+};
+
+// A handle; copies name the same probe. Outliving its run is harmless: Log then does nothing.
+// Thread-safe.
+class Probe {
+ public:
+  // Hands over `rows` x `dim` components, row-major, without gaps, embedded at `step`; copies them.
+  void Log(const float* data, std::int64_t rows, std::int64_t dim, std::int64_t step,
+           const BatchOptions& batch = {});
+  void Log(const double* data, std::int64_t rows, std::int64_t dim, std::int64_t step,
+           const BatchOptions& batch = {});
+  // The same for components of any type.
+  void Log(const void* data, std::int64_t rows, std::int64_t dim, std::int64_t step, DType dtype,
+           const BatchOptions& batch = {});
+
+ private:
+  friend class Run;
+  Probe(std::shared_ptr<Sender> sender, std::string name);
+  std::shared_ptr<Sender> sender_;
+  std::string name_;
+};
+
+// One execution of a training job. Thread-safe but for moving and destroying.
+class Run {
+ public:
+  // Starts a background thread and returns at once, whether there is a server or not.
+  static Run Start(RunOptions options);
+  // Without Finish before it, throws away what was not yet sent and leaves the run RUNNING: a job
+  // with the same run_id may go on with it.
+  ~Run();
+  Run(Run&&) noexcept;
+  Run& operator=(Run&&) noexcept;
+
+  const std::string& run_id() const;
+
+  // Declares a probe. Call it once per probe, before its first batch.
+  Probe AddProbe(ProbeOptions options);
+  // Reports numbers by name at a step.
+  void Log(const std::map<std::string, double>& values, std::int64_t step);
+
+  // Whether the decision in force recommends to stop. A local read.
+  bool ShouldStop() const;
+  Decision decision() const;
+  RunStats stats() const;
+
+  // Waits until the server has everything and has judged it, and ends the run there; at most for
+  // `timeout`. Returns whether that succeeded; decision() then is the final one. The run accepts
+  // nothing more in either case.
+  bool Finish(std::chrono::milliseconds timeout = std::chrono::seconds(60), bool failed = false);
+
+ private:
+  explicit Run(std::shared_ptr<Sender> sender);
+  void Close();
+  std::shared_ptr<Sender> sender_;
+};
+
+}  // namespace client_v1
+}  // namespace dimwatch

@@ -1,11 +1,13 @@
 // What survives a restart. Plain values; `cursor` is the position of a record in its run's history,
-// strictly increasing over all kinds.
+// strictly increasing over all kinds. A series holds one record per step: a probe's estimates and a
+// name's scalars are voided by a rewind before a step comes again.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"

@@ -1,11 +1,11 @@
 // The write-ahead log of one run's items: what was acknowledged and not yet fully absorbed.
 //
 // Guaranteed:
-//  1. An item whose Append returned OK is replayed after kill -9, until a Trim covered it.
-//  2. A record that is torn or whose checksum (XXH3-64) does not match ends the replay there;
-//  everything
-//     before it is replayed, and the rest is reported, never guessed.
-//  3. Disk use is bounded by what is untrimmed plus one segment.
+//  1. An item whose Append returned OK is replayed after kill -9, at least until a Trim covered it.
+//     Loss of power may cost the last items.
+//  2. A record that is torn or whose checksum (XXH3-64) does not match ends the replay there:
+//     everything before it is replayed, and the rest is reported, never guessed.
+//  3. Disk use is bounded by what is untrimmed plus one segment (64 MiB and a record).
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@ class SampleLog {
   };
 
   // Opens or creates the log in `folder`, and calls `replay` with every sound item in order.
+  // FAILED_PRECONDITION if a newer dimwatch wrote it.
   static absl::StatusOr<std::unique_ptr<SampleLog>> Open(
       const std::filesystem::path& folder, const std::function<void(IngestItem)>& replay,
       Recovery* recovery);

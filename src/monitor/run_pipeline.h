@@ -15,41 +15,11 @@
 #include "absl/status/status.h"
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
+#include "src/monitor/admission.h"
 #include "src/store/ingest_item.h"
 #include "src/store/records.h"
 
 namespace dimwatch {
-
-// Limits of one run; the server's configuration sets them.
-struct RunLimits {
-  std::int64_t max_probes = 64;
-  std::int64_t max_scalar_names = 256;
-  std::int64_t max_batch_bytes = 16 << 20;    // SampleItem::data
-  std::int64_t max_window_bytes = 1LL << 30;  // one probe's window, decoded
-};
-
-// Decides whether an item may enter a run, in order of acceptance, before it is logged: everything
-// that can be wrong with an item is found here. Not thread-safe.
-class RunAdmission {
- public:
-  RunAdmission(const RunRecord& run, RunLimits limits);
-  ~RunAdmission();
-  RunAdmission(RunAdmission&&) noexcept;
-  RunAdmission& operator=(RunAdmission&&) noexcept;
-
-  // OK: the item is in; later items are checked against it. Otherwise nothing has changed, and the
-  // status says what was wrong, with what value, and what is allowed. `field` is the field to
-  // blame.
-  struct Rejection {
-    absl::Status status;
-    std::string field;
-  };
-  Rejection Admit(const IngestItem& item);
-
- private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
-};
 
 // Not thread-safe: owned by the run's single writer. Uses the pool for estimates.
 class RunPipeline {

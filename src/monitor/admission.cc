@@ -1,0 +1,244 @@
+#include "src/monitor/admission.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/base/names.h"
+
+namespace dimwatch {
+namespace {
+
+using Rejection = RunAdmission::Rejection;
+
+Rejection Reject(absl::Status status, std::string field) {
+  return {std::move(status), std::move(field), false};
+}
+
+Rejection Invalid(const std::string& field, const std::string& problem) {
+  return Reject(absl::InvalidArgumentError(absl::StrCat(field, ": ", problem)), field);
+}
+
+// The same arithmetic as the probe's window, without the rows.
+struct WindowMeter {
+  ProbeSettings settings;
+  std::optional<Step> newest;
+  bool open = false;
+  std::int64_t open_rows = 0;
+
+  // Rows that the window would hold with this batch.
+  std::int64_t RowsWith(const SampleItem& item) const {
+    if (settings.window == WindowKind::kRolling) return settings.window_points;
+    const bool same = open && newest == item.step;
+    return item.rows + (same ? open_rows : 0);
+  }
+  void Add(const SampleItem& item) {
+    open_rows = RowsWith(item);
+    newest = item.step;
+    open = !item.snapshot_end;
+    settings.dim = static_cast<int>(item.dim);
+  }
+};
+
+using Meters = std::map<std::string, WindowMeter, std::less<>>;
+
+absl::Status UnknownProbe(const std::string& name, const Meters& declared) {
+  constexpr std::size_t kListed = 8;
+  if (declared.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("probe ", Quoted(name), " is not declared; no probe of this run is"));
+  }
+  std::vector<std::string> names;
+  for (const auto& [known, meter] : declared) {
+    if (names.size() == kListed) break;
+    names.push_back(Quoted(known));
+  }
+  const std::string more =
+      declared.size() > kListed ? absl::StrCat(" and ", declared.size() - kListed, " more") : "";
+  return absl::NotFoundError(absl::StrCat("probe ", Quoted(name), " is not declared; declared are ",
+                                          absl::StrJoin(names, ", "), more));
+}
+
+// The first field in which two declarations of a probe differ, or empty.
+std::string Difference(const ProbeSettings& was, const ProbeSettings& is) {
+  if (was.identity.split != is.identity.split) return "split";
+  if (was.identity.layer != is.identity.layer) return "layer";
+  if (was.window != is.window) return "window";
+  if (was.window_points != is.window_points) return "window_points";
+  if (was.estimate_every != is.estimate_every) return "estimate_every";
+  if (was.estimator != is.estimator) return "estimator";
+  if (was.aligned != is.aligned) return "aligned";
+  if (is.dim != 0 && was.dim != is.dim) return "dim";
+  return "";
+}
+
+Rejection CheckSampleIds(const SampleItem& item) {
+  if (item.sample_ids.empty()) return {};
+  const auto count = static_cast<std::int64_t>(item.sample_ids.size());
+  if (count != item.rows) {
+    return Invalid(
+        "sample_ids",
+        absl::StrCat(count, " got; allowed are none, or one for each of the ", item.rows, " rows"));
+  }
+  std::unordered_set<std::int64_t> seen;
+  for (const std::int64_t id : item.sample_ids) {
+    if (!seen.insert(id).second) {
+      return Invalid("sample_ids", absl::StrCat(id, " got twice; each row needs an id of its own"));
+    }
+  }
+  return {};
+}
+
+// What is wrong with a batch whatever its probe.
+Rejection CheckShape(const SampleItem& item, const RunLimits& limits) {
+  if (item.step.value < 0) {
+    return Invalid("step", absl::StrCat(item.step.value, " got; allowed are 0 and greater"));
+  }
+  if (item.rows < 1) {
+    return Invalid("rows", absl::StrCat(item.rows, " got; a batch has at least 1"));
+  }
+  if (item.dim < 1 || item.dim > kMaxDim) {
+    return Invalid("dim", absl::StrCat(item.dim, " got; allowed are 1 to ", kMaxDim));
+  }
+  if (item.dropped_rows < 0) {
+    return Invalid("dropped_rows", absl::StrCat(item.dropped_rows, " got; allowed are 0 and more"));
+  }
+  const auto bytes = static_cast<std::int64_t>(item.data.size());
+  if (bytes > limits.max_batch_bytes) {
+    return Reject(absl::ResourceExhaustedError(
+                      absl::StrCat("data: ", bytes, " bytes got; at most ", limits.max_batch_bytes,
+                                   " (max_batch_bytes) are allowed: split the batch")),
+                  "data");
+  }
+  const auto row_bytes = item.dim * static_cast<std::int64_t>(SizeOf(item.dtype));
+  if (item.rows > bytes / row_bytes || item.rows * row_bytes != bytes) {
+    return Invalid("data", absl::StrCat(bytes, " bytes got; ", item.rows, " rows of ", item.dim,
+                                        " components of ", SizeOf(item.dtype), " bytes expected"));
+  }
+  return CheckSampleIds(item);
+}
+
+}  // namespace
+
+class RunAdmission::Impl {
+ public:
+  Impl(const RunRecord& run, RunLimits limits, std::set<std::string> scalar_names)
+      : limits_(limits), last_seq_(run.applied_seq), scalar_names_(std::move(scalar_names)) {
+    for (const ProbeSettings& probe : run.probes) Declare(probe);
+  }
+
+  Rejection Admit(const IngestItem& item) {
+    const std::int64_t seq = SeqOf(item);
+    if (seq < 1) return Invalid("seq", absl::StrCat(seq, " got; allowed are 1 and greater"));
+    if (seq <= last_seq_) return {absl::OkStatus(), "", true};
+    Rejection rejection = std::visit([this](const auto& kind) { return Check(kind); }, item);
+    if (rejection.status.ok()) Note(item);
+    return rejection;
+  }
+
+  void Note(const IngestItem& item) {
+    last_seq_ = std::max(last_seq_, SeqOf(item));
+    std::visit([this](const auto& kind) { Take(kind); }, item);
+  }
+
+  std::int64_t last_seq() const { return last_seq_; }
+
+ private:
+  Rejection Check(const DeclarationItem& item) const {
+    const std::string& name = item.settings.identity.name;
+    if (absl::Status s = Validate(item.settings); !s.ok()) return Reject(std::move(s), "config");
+    const auto known = probes_.find(name);
+    if (known == probes_.end()) {
+      if (static_cast<std::int64_t>(probes_.size()) < limits_.max_probes) return {};
+      return Reject(absl::ResourceExhaustedError(absl::StrCat(
+                        "probe ", Quoted(name), ": the run has as many probes as it may, ",
+                        limits_.max_probes, " (max_probes)")),
+                    "config");
+    }
+    const std::string field = Difference(known->second.settings, item.settings);
+    if (field.empty()) return {};
+    return Reject(absl::AlreadyExistsError(absl::StrCat(
+                      "probe ", Quoted(name), " is declared already, with another ", field)),
+                  absl::StrCat("config.", field));
+  }
+
+  Rejection Check(const SampleItem& item) const {
+    const auto probe = probes_.find(item.probe);
+    if (probe == probes_.end()) return Reject(UnknownProbe(item.probe, probes_), "probe");
+    const WindowMeter& meter = probe->second;
+    if (meter.settings.dim != 0 && item.dim != meter.settings.dim) {
+      return Reject(
+          absl::InvalidArgumentError(absl::StrCat("probe ", Quoted(item.probe), ": dimension ",
+                                                  meter.settings.dim, " expected, got ", item.dim)),
+          "dim");
+    }
+    if (Rejection rejection = CheckShape(item, limits_); !rejection.status.ok()) return rejection;
+    const std::int64_t rows = meter.RowsWith(item);
+    const auto row_bytes = item.dim * static_cast<std::int64_t>(sizeof(float));
+    if (rows <= limits_.max_window_bytes / row_bytes) return {};
+    return Reject(absl::ResourceExhaustedError(absl::StrCat(
+                      "probe ", Quoted(item.probe), ": a window of ", rows, " rows of ", item.dim,
+                      " components would take ", rows * row_bytes, " bytes; at most ",
+                      limits_.max_window_bytes, " (max_window_bytes) are allowed")),
+                  "rows");
+  }
+
+  Rejection Check(const ScalarItem& item) const {
+    if (item.step.value < 0) {
+      return Invalid("step", absl::StrCat(item.step.value, " got; allowed are 0 and greater"));
+    }
+    if (item.values.empty()) return Invalid("values", "none got; at least 1 is needed");
+    std::int64_t names = static_cast<std::int64_t>(scalar_names_.size());
+    for (const auto& [name, value] : item.values) {
+      if (absl::Status s = ValidateName("values", name); !s.ok()) {
+        return Reject(std::move(s), "values");
+      }
+      if (!std::isfinite(value)) {
+        return Invalid("values", absl::StrCat(Quoted(name), " is ", value, "; it must be finite"));
+      }
+      if (!scalar_names_.contains(name)) ++names;
+    }
+    if (names <= limits_.max_scalar_names) return {};
+    return Reject(absl::ResourceExhaustedError(absl::StrCat(
+                      "values: the run would report ", names, " different scalars; at most ",
+                      limits_.max_scalar_names, " (max_scalar_names) are allowed")),
+                  "values");
+  }
+
+  void Declare(const ProbeSettings& settings) {
+    probes_.try_emplace(settings.identity.name, WindowMeter{settings, {}, false, 0});
+  }
+  void Take(const DeclarationItem& item) { Declare(item.settings); }
+  void Take(const SampleItem& item) {
+    if (const auto probe = probes_.find(item.probe); probe != probes_.end()) {
+      probe->second.Add(item);
+    }
+  }
+  void Take(const ScalarItem& item) {
+    for (const auto& [name, value] : item.values) scalar_names_.insert(name);
+  }
+
+  RunLimits limits_;
+  std::int64_t last_seq_;
+  Meters probes_;
+  std::set<std::string> scalar_names_;
+};
+
+RunAdmission::RunAdmission(const RunRecord& run, RunLimits limits,
+                           std::set<std::string> scalar_names)
+    : impl_(std::make_unique<Impl>(run, limits, std::move(scalar_names))) {}
+RunAdmission::~RunAdmission() = default;
+RunAdmission::RunAdmission(RunAdmission&&) noexcept = default;
+RunAdmission& RunAdmission::operator=(RunAdmission&&) noexcept = default;
+Rejection RunAdmission::Admit(const IngestItem& item) { return impl_->Admit(item); }
+void RunAdmission::Note(const IngestItem& item) { impl_->Note(item); }
+std::int64_t RunAdmission::last_seq() const { return impl_->last_seq(); }
+
+}  // namespace dimwatch

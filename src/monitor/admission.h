@@ -1,0 +1,56 @@
+// What may enter a run.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "src/store/ingest_item.h"
+#include "src/store/records.h"
+
+namespace dimwatch {
+
+// Limits of one run; the server's configuration sets them.
+struct RunLimits {
+  std::int64_t max_probes = 64;
+  std::int64_t max_scalar_names = 256;
+  std::int64_t max_batch_bytes = 16 << 20;    // SampleItem::data
+  std::int64_t max_window_bytes = 1LL << 30;  // one probe's window, decoded
+};
+
+// Decides whether an item may enter a run, in order of acceptance, before it is logged: everything
+// that can be wrong with an item is found here. Not thread-safe.
+class RunAdmission {
+ public:
+  // `scalar_names`: those that the run has reported so far.
+  RunAdmission(const RunRecord& run, RunLimits limits, std::set<std::string> scalar_names = {});
+  ~RunAdmission();
+  RunAdmission(RunAdmission&&) noexcept;
+  RunAdmission& operator=(RunAdmission&&) noexcept;
+
+  // OK: the item is in; later items are checked against it. Otherwise nothing has changed, and the
+  // status says what was wrong, with what value, and what is allowed. `field` is the field to
+  // blame. `known`: OK, but its seq is not above the last one, so it was there before and is to be
+  // ignored.
+  struct Rejection {
+    absl::Status status;
+    std::string field;
+    bool known = false;
+  };
+  Rejection Admit(const IngestItem& item);
+
+  // An item that was admitted in an earlier life of the process; later items are checked against
+  // it.
+  void Note(const IngestItem& item);
+
+  // Of the newest item that was admitted or noted; at first the run's applied_seq.
+  std::int64_t last_seq() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dimwatch

@@ -1,0 +1,55 @@
+// The last W samples of a probe, whatever their steps.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "src/window/window.h"
+
+namespace dimwatch {
+
+// A cloud is due with the first batch that brings the rows of steps behind the last estimated one
+// to `estimate_every` or more: at most one per step, so that a series strictly grows in step. Which
+// one is due follows from the rows held and the steps estimated, so it survives a restart.
+// A batch of an earlier step than the newest rows is a rewind: rows of its step and later ones go.
+class RollingWindow final : public Window {
+ public:
+  // `estimated`: steps with an estimate, ascending. REQUIRES: 1 <= estimate_every <= window_points.
+  RollingWindow(std::int64_t window_points, std::int64_t estimate_every,
+                std::vector<Step> estimated);
+
+  WindowUpdate Add(const WindowBatch& batch) override;
+  WindowUpdate Refill(const WindowBatch& batch) override;
+  std::optional<Cloud> Close() override { return std::nullopt; }
+  std::optional<std::int64_t> first_needed_seq() const override;
+  std::int64_t bytes() const override;
+
+ private:
+  // The rows of one batch that are still held: all but the first `expired`.
+  struct Chunk {
+    std::int64_t seq = 0;
+    Step step;
+    std::vector<float> rows;
+    std::vector<std::int64_t> sample_ids;
+    std::size_t count = 0;
+    std::size_t expired = 0;
+    std::int64_t dropped_rows = 0;
+  };
+
+  void DropFrom(Step step);
+  void Expire();
+  bool Due() const;
+  Cloud Copy() const;
+
+  const std::size_t window_points_;
+  const std::size_t estimate_every_;
+  std::size_t dim_ = 0;
+  std::deque<Chunk> chunks_;     // by ascending step
+  std::size_t held_ = 0;         // rows in chunks_, without expired ones
+  std::vector<Step> estimated_;  // ascending
+};
+
+}  // namespace dimwatch

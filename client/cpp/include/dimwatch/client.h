@@ -48,9 +48,9 @@ enum class Index { kDefault = 0, kAuto = 1, kExact = 2, kHnsw = 3 };
 
 // One layer and split of the model; proto/dimwatch/v1/config.proto says what each field means.
 struct ProbeOptions {
-  std::string name;  // "train/layer.11"
+  std::string name = {};  // "train/layer.11"
   Split split = Split::kFromName;
-  std::string layer;
+  std::string layer = {};
   Window window = Window::kSnapshot;
   std::int32_t window_points = 0;   // kRolling only
   std::int32_t estimate_every = 0;  // kRolling only
@@ -79,26 +79,26 @@ struct SignalOptions {
 
 // How signals become the decision.
 struct PolicyOptions {
-  bool shadow = false;               // decide and record, but never stop the job
-  std::vector<std::string> stop_on;  // names of signals; {"none"}: never
+  bool shadow = false;                    // decide and record, but never stop the job
+  std::vector<std::string> stop_on = {};  // names of signals; {"none"}: never
   std::int32_t min_probes = 0;
   std::int64_t warmup_step = 0;
 };
 
 struct RunOptions {
-  std::string server;  // "host:port"; empty: $DIMWATCH_SERVER, or 127.0.0.1:50051
-  std::string project;
-  std::string name;    // shown to people
-  std::string run_id;  // empty: a new one; an existing one goes on where it stood
-  std::map<std::string, std::string> labels;
-  std::string user;
-  std::string hyperparameters_json;  // a JSON object
-  SignalOptions signals;
-  PolicyOptions policy;
+  std::string server = {};  // "host:port"; empty: $DIMWATCH_SERVER, or 127.0.0.1:50051
+  std::string project = {};
+  std::string name = {};    // shown to people
+  std::string run_id = {};  // empty: a new one; an existing one goes on where it stood
+  std::map<std::string, std::string> labels = {};
+  std::string user = {};
+  std::string hyperparameters_json = {};  // a JSON object
+  SignalOptions signals = {};
+  PolicyOptions policy = {};
   std::int64_t queue_bytes = 256 << 20;
-  // Told once about each kind of trouble (no connection, dropped, rejected, refused), from a
-  // background thread. It may throw: what it throws is swallowed.
-  std::function<void(const std::string& message)> on_warning;
+  // Told once about each kind of trouble (no connection, dropped, rejected, refused), by the thread
+  // that meets it: a background thread, or the one in Log. What it throws is swallowed.
+  std::function<void(const std::string& message)> on_warning = {};
 };
 
 // What a batch carries besides its rows.
@@ -106,27 +106,28 @@ struct BatchOptions {
   // The last batch of its step: estimate it now, not when a later step comes.
   bool snapshot_end = false;
   std::int32_t rank = 0;
-  std::vector<std::int64_t> sample_ids;  // empty, or one per row
+  std::vector<std::int64_t> sample_ids = {};  // empty, or one per row
 };
 
 // What the run's policy makes of its signals, as last heard of.
 struct Decision {
   bool stop = false;  // never true under PolicyOptions::shadow
   std::int64_t step = 0;
-  std::string reason;
-  std::optional<std::int64_t> best_step;
-  std::vector<std::string> signals;  // firing
+  std::string reason = {};
+  std::optional<std::int64_t> best_step = {};
+  std::vector<std::string> signals = {};  // firing
 };
 
 // Counters since Start.
 struct RunStats {
   bool connected = false;
-  std::int64_t connections = 0;     // streams that the server welcomed
-  std::int64_t rows_logged = 0;     // handed to Log
-  std::int64_t rows_durable = 0;    // held safely by the server, or rejected by it
-  std::int64_t rows_dropped = 0;    // by the client: no room in the queue, or the run is refused
-  std::int64_t rows_rejected = 0;   // by the server
-  std::int64_t items_rejected = 0;  // declarations and scalars among them
+  std::int64_t connections = 0;      // streams that the server welcomed
+  std::int64_t rows_logged = 0;      // handed to Log
+  std::int64_t rows_durable = 0;     // held safely by the server
+  std::int64_t rows_dropped = 0;     // by the client: no room in the queue, or the run is refused
+  std::int64_t scalars_dropped = 0;  // calls of Run::Log, likewise
+  std::int64_t rows_rejected = 0;    // by the server
+  std::int64_t items_rejected = 0;   // declarations and scalars among them
   std::int64_t queued_bytes = 0;
 };
 
@@ -180,7 +181,7 @@ class Run {
 
  private:
   explicit Run(std::shared_ptr<Sender> sender);
-  void Close();
+  void Abandon();
   std::shared_ptr<Sender> sender_;
 };
 

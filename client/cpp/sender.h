@@ -1,0 +1,114 @@
+// The background half of a client: one thread that creates the run, keeps a stream to the server
+// open, and moves the queue through it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "client/cpp/send_queue.h"
+#include "dimwatch/client.h"
+#include "dimwatch/v1/ingest.grpc.pb.h"
+#include "dimwatch/v1/run.grpc.pb.h"
+
+namespace dimwatch {
+inline namespace client_v1 {
+
+// Thread-safe. In a forked child every call returns at once.
+class Sender {
+ public:
+  Sender(std::string server, v1::Run run, std::int64_t queue_bytes,
+         std::function<void(const std::string&)> on_warning);
+  // Ends the thread; what is queued is lost.
+  ~Sender();
+
+  const std::string& run_id() const { return run_id_; }
+
+  void Declare(v1::ProbeConfig config);
+  // `batch` is complete but for its data.
+  void LogSamples(v1::IngestRequest batch, const void* data, std::int64_t bytes);
+  // A batch that cannot be one.
+  void Refuse(const std::string& probe, std::int64_t step, std::int64_t rows,
+              const std::string& why);
+  void LogScalars(v1::IngestRequest scalars);
+  bool Finish(std::chrono::milliseconds timeout, bool failed);
+  // Accepts and sends nothing more.
+  void Close();
+
+  bool InForkedChild() const;
+  bool should_stop() const { return should_stop_.load(std::memory_order_relaxed); }
+  Decision decision() const;
+  RunStats stats() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Stream = grpc::ClientReaderWriterInterface<v1::IngestRequest, v1::IngestResponse>;
+  enum class Phase { kOpen, kFinishing, kFinished, kRefused, kClosed };
+
+  void Loop();
+  // One stream from Hello to its end. Returns whether it was welcomed.
+  bool RunStream();
+  void ReadEvents(Stream& stream);
+  void WriteItems(Stream& stream);
+  bool AwaitWelcome();
+  // The next item to write; null when the stream is broken, the client closes, or everything is
+  // durable and the run finishes.
+  client_internal::SendQueue::Item AwaitItem();
+  void NumberWaiting(std::unique_lock<std::mutex>& lock);
+  void Handle(const v1::IngestResponse& event);
+  void HandleNack(const v1::Nack& nack);
+  void AdoptLocked(const v1::Decision& decision);
+  bool DrainedLocked() const { return phase_ == Phase::kFinishing && queue_.empty(); }
+  bool LiveLocked() const { return phase_ == Phase::kOpen || phase_ == Phase::kFinishing; }
+  // Whether the server has the run.
+  bool CreateRun();
+  void FinishRun();
+  // Gives up for good, or leaves it to the loop to try again, by the code.
+  void HandleFailure(const grpc::Status& status, bool welcomed);
+  void GiveUp(const std::string& why);
+  // Without the lock. Tells each kind of trouble once.
+  void Warn(const std::string& kind, const std::string& message);
+  // Makes `context` the call that Close cancels; false if the client has closed.
+  bool Enter(grpc::ClientContext& context);
+  void Leave();
+
+  const std::string server_;
+  const std::string run_id_;
+  const std::int64_t epoch_;
+  const pid_t pid_;
+  const std::function<void(const std::string&)> on_warning_;
+  std::unique_ptr<v1::RunService::StubInterface> runs_;
+  std::unique_ptr<v1::IngestService::StubInterface> ingest_;
+  std::atomic<bool> should_stop_{false};
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;  // anything below changed
+  // All guarded by mutex_.
+  Phase phase_ = Phase::kOpen;
+  bool failed_ = false;
+  Clock::time_point finish_by_;
+  v1::Run run_;  // as to be created, with the probes declared so far
+  client_internal::SendQueue queue_;
+  grpc::ClientContext* context_ = nullptr;  // of the call in progress
+  bool stream_broken_ = false;
+  std::int64_t max_batch_bytes_ = 0;
+  Decision decision_;
+  RunStats stats_;
+  bool created_ = false;          // the server knows the run
+  bool welcomed_ = false;         // on this stream
+  std::set<std::string> warned_;  // kinds of trouble
+
+  std::thread thread_;
+};
+
+}  // namespace client_v1
+}  // namespace dimwatch

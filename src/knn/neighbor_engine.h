@@ -1,0 +1,31 @@
+// Nearest-neighbor search over a cloud at rest. Two engines: exact.h and hnsw.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "src/base/thread_pool.h"
+#include "src/knn/cloud_rows.h"
+#include "src/knn/neighbor_lists.h"
+
+namespace dimwatch {
+
+// Guaranteed by every engine:
+//  1. Distances are those of SquaredDistance, never of an expansion.
+//  2. The same points give the same lists, for any number of threads.
+// Thread-safe.
+class NeighborEngine {
+ public:
+  virtual ~NeighborEngine() = default;
+
+  // The `neighbors` nearest other points of every point, list p for point p. REQUIRES: all
+  // components finite; 0 < neighbors < cloud.points().
+  virtual NeighborLists SearchAll(const CloudRows& cloud, std::size_t neighbors,
+                                  ThreadPool& pool) const = 0;
+  // The same for the points `queries` alone, list q for point queries[q].
+  virtual NeighborLists Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+                               std::size_t neighbors, ThreadPool& pool) const = 0;
+};
+
+}  // namespace dimwatch

@@ -1,0 +1,135 @@
+#include "src/lid/cloud_estimate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "src/knn/exact.h"
+#include "src/lid/gride.h"
+#include "src/lid/pointwise.h"
+#include "src/lid/prepare_cloud.h"
+#include "src/lid/standard_error.h"
+#include "src/lid/summary.h"
+#include "src/lid/twonn.h"
+
+namespace dimwatch {
+namespace {
+
+absl::Status ValidateShape(PointCloudView rows) {
+  if (rows.dim() < 1 || rows.dim() > kMaxDim) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dimension: got ", rows.dim(), "; 1 to ", kMaxDim, " are allowed"));
+  }
+  if (rows.points() > std::numeric_limits<std::uint32_t>::max()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rows: got ", rows.points(), "; fewer than 2^32 are allowed"));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::uint32_t> ChooseQueries(std::size_t points, const EstimatorSettings& settings) {
+  constexpr std::uint64_t kQueryStream = 0x9e3779b97f4a7c15;  // apart from the choice of points
+  std::vector<std::uint32_t> all(points);
+  std::iota(all.begin(), all.end(), 0u);
+  if (settings.queries == 0) return all;
+  return ChooseUniformly(std::move(all), static_cast<std::size_t>(settings.queries),
+                         static_cast<std::uint64_t>(settings.seed) ^ kQueryStream);
+}
+
+void AveragePointwise(const CloudRows& cloud, const NeighborLists& lists,
+                      std::span<const std::uint32_t> queries, ThreadPool& pool,
+                      CloudEstimate& estimate, PointwiseLid* pointwise) {
+  PointwiseDimensions local = EstimatePointwise(cloud, lists, queries, estimate.settings, pool);
+  std::vector<double> valid;
+  valid.reserve(local.lid.size());
+  for (const std::optional<double>& lid : local.lid) {
+    if (lid) valid.push_back(*lid);
+  }
+  estimate.invalid = static_cast<std::int64_t>(local.lid.size() - valid.size());
+  Summary summary = Summarize(valid);
+  estimate.mean = summary.mean;
+  estimate.std = summary.std;
+  estimate.quantiles = std::move(summary.quantiles);
+  if (estimate.mean) {
+    estimate.standard_error =
+        MeanStandardError(lists, queries, cloud.points(), local, *estimate.mean);
+  }
+  if (pointwise == nullptr) return;
+  for (const std::uint32_t query : queries) pointwise->row.push_back(cloud.source(query));
+  pointwise->lid = std::move(local.lid);
+}
+
+// ln(r_{2 n1} / r_{n1}) of every query where it is finite, in the order of the queries.
+std::vector<double> LogRatiosAtScale(const NeighborLists& lists, std::size_t n1) {
+  std::vector<double> ratios;
+  ratios.reserve(lists.queries());
+  for (std::size_t q = 0; q < lists.queries(); ++q) {
+    const std::span<const float> distances = lists.distances(q);
+    const double ratio = LogRatio(distances[n1 - 1], distances[2 * n1 - 1]);
+    if (std::isfinite(ratio)) ratios.push_back(ratio);
+  }
+  return ratios;
+}
+
+void EstimateGlobally(const NeighborLists& lists, CloudEstimate& estimate) {
+  const bool gride = estimate.settings.estimator == Estimator::kGride;
+  const int n1 = gride ? estimate.settings.neighbors / 2 : 1;
+  std::vector<double> ratios = LogRatiosAtScale(lists, static_cast<std::size_t>(n1));
+  estimate.invalid = static_cast<std::int64_t>(lists.queries() - ratios.size());
+  if (const std::optional<Gride> fit = FitGride(ratios, n1)) {
+    estimate.mean = fit->dimension;
+    estimate.standard_error = fit->standard_error;
+  }
+  if (gride || !estimate.mean) return;
+  std::sort(ratios.begin(), ratios.end());
+  estimate.mean = FitTwoNn(ratios, estimate.settings.cdf, estimate.settings.fit);
+}
+
+void EstimatePoints(const CloudRows& cloud, ThreadPool& pool, CloudEstimate& estimate,
+                    PointwiseLid* pointwise) {
+  const EstimatorSettings& settings = estimate.settings;
+  const bool global = settings.estimator == Estimator::kTwoNnGlobal;
+  const std::size_t neighbors = global ? 2 : static_cast<std::size_t>(settings.neighbors);
+  const std::vector<std::uint32_t> queries = ChooseQueries(cloud.points(), settings);
+  const NeighborLists lists = queries.size() == cloud.points()
+                                  ? ExactEngine().SearchAll(cloud, neighbors, pool)
+                                  : ExactEngine().Search(cloud, queries, neighbors, pool);
+  estimate.queries = static_cast<std::int64_t>(queries.size());
+  if (global || settings.estimator == Estimator::kGride) {
+    EstimateGlobally(lists, estimate);
+  } else {
+    AveragePointwise(cloud, lists, queries, pool, estimate, pointwise);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const EstimatorSettings& settings,
+                                            ThreadPool& pool, const Clock& clock,
+                                            PointwiseLid* pointwise) {
+  if (absl::Status status = Validate(settings); !status.ok()) return status;
+  if (absl::Status status = ValidateShape(rows); !status.ok()) return status;
+  const absl::Duration start = clock.Monotonic();
+  if (pointwise != nullptr) *pointwise = {};
+  const PreparedCloud prepared = PrepareCloud(rows, settings.max_points, settings.seed, pool);
+  CloudEstimate estimate;
+  estimate.settings = settings;
+  estimate.settings.index = IndexKind::kExact;
+  estimate.rows = static_cast<std::int64_t>(rows.points());
+  estimate.nonfinite_rows = prepared.nonfinite_rows;
+  estimate.duplicate_rows = prepared.duplicate_rows;
+  estimate.points = static_cast<std::int64_t>(prepared.rows.points());
+  estimate.variance = Variance(prepared.rows, pool);
+  const std::int64_t needed =
+      settings.estimator == Estimator::kTwoNnGlobal ? 2 : settings.neighbors;
+  estimate.enough_points = estimate.points > needed;
+  if (estimate.enough_points) EstimatePoints(prepared.rows, pool, estimate, pointwise);
+  estimate.seconds = absl::ToDoubleSeconds(clock.Monotonic() - start);
+  return estimate;
+}
+
+}  // namespace dimwatch

@@ -1,0 +1,117 @@
+#include "src/lid/prepare_cloud.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "src/knn/centroid.h"
+#include "src/knn/distance.h"
+
+namespace dimwatch {
+namespace {
+
+constexpr std::size_t kChunkRows = 256;
+
+// Equal rows have equal hashes. None for a row that is not finite.
+std::optional<std::uint64_t> HashRow(std::span<const float> row, std::vector<float>& scratch) {
+  scratch.resize(row.size());
+  bool finite = true;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    finite &= std::isfinite(row[i]);
+    scratch[i] = row[i] + 0.0f;  // -0 becomes 0
+  }
+  if (!finite) return std::nullopt;
+  return XXH3_64bits(scratch.data(), scratch.size() * sizeof(float));
+}
+
+std::vector<std::optional<std::uint64_t>> HashRows(PointCloudView cloud, ThreadPool& pool) {
+  std::vector<std::optional<std::uint64_t>> hashes(cloud.points());
+  pool.ParallelFor((cloud.points() + kChunkRows - 1) / kChunkRows, [&](std::size_t chunk) {
+    std::vector<float> scratch;
+    const std::size_t end = std::min(cloud.points(), (chunk + 1) * kChunkRows);
+    for (std::size_t i = chunk * kChunkRows; i < end; ++i) {
+      hashes[i] = HashRow(cloud.row(i), scratch);
+    }
+  });
+  return hashes;
+}
+
+using HashedRow = std::pair<std::uint64_t, std::uint32_t>;
+
+// Keeps the first of each set of equal rows. All of `run` have the same hash, in row order.
+void KeepDistinct(PointCloudView cloud, std::span<const HashedRow> run,
+                  std::vector<std::uint32_t>& kept) {
+  const std::size_t first = kept.size();
+  for (const auto& [hash, row] : run) {
+    const bool seen = std::any_of(kept.begin() + static_cast<std::ptrdiff_t>(first), kept.end(),
+                                  [&, row = row](std::uint32_t other) {
+                                    return std::ranges::equal(cloud.row(row), cloud.row(other));
+                                  });
+    if (!seen) kept.push_back(row);
+  }
+}
+
+std::uint64_t Lot(std::uint64_t seed, std::uint64_t id) {
+  const std::uint64_t key[] = {seed, id};
+  return XXH3_64bits(key, sizeof(key));
+}
+
+}  // namespace
+
+PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::int64_t seed,
+                           ThreadPool& pool) {
+  const std::vector<std::optional<std::uint64_t>> hashes = HashRows(cloud, pool);
+  std::vector<HashedRow> finite;
+  finite.reserve(hashes.size());
+  for (std::uint32_t i = 0; i < hashes.size(); ++i) {
+    if (hashes[i]) finite.emplace_back(*hashes[i], i);
+  }
+  std::sort(finite.begin(), finite.end());
+  std::vector<std::uint32_t> kept;
+  kept.reserve(finite.size());
+  for (auto run = finite.begin(); run != finite.end();) {
+    const auto end = std::find_if(run, finite.end(),
+                                  [&](const HashedRow& row) { return row.first != run->first; });
+    KeepDistinct(cloud, {run, end}, kept);
+    run = end;
+  }
+  std::sort(kept.begin(), kept.end());
+  const std::size_t distinct = kept.size();
+  return {.rows = CloudRows(cloud,
+                            ChooseUniformly(std::move(kept), static_cast<std::size_t>(max_points),
+                                            static_cast<std::uint64_t>(seed))),
+          .nonfinite_rows = static_cast<std::int64_t>(hashes.size() - finite.size()),
+          .duplicate_rows = static_cast<std::int64_t>(finite.size() - distinct)};
+}
+
+std::vector<std::uint32_t> ChooseUniformly(std::vector<std::uint32_t> ids, std::size_t count,
+                                           std::uint64_t seed) {
+  if (ids.size() <= count) return ids;
+  std::vector<HashedRow> lots;
+  lots.reserve(ids.size());
+  for (const std::uint32_t id : ids) lots.emplace_back(Lot(seed, id), id);
+  std::nth_element(lots.begin(), lots.begin() + static_cast<std::ptrdiff_t>(count), lots.end());
+  const HashedRow first_left_out = lots[count];
+  std::erase_if(ids,
+                [&](std::uint32_t id) { return HashedRow(Lot(seed, id), id) >= first_left_out; });
+  return ids;
+}
+
+double Variance(const CloudRows& rows, ThreadPool& pool) {
+  const std::vector<float> centroid = Centroid(rows, pool);
+  std::vector<double> sums((rows.points() + kChunkRows - 1) / kChunkRows);
+  pool.ParallelFor(sums.size(), [&](std::size_t chunk) {
+    const std::size_t end = std::min(rows.points(), (chunk + 1) * kChunkRows);
+    for (std::size_t p = chunk * kChunkRows; p < end; ++p) {
+      sums[chunk] += SquaredDistance(rows.row(p), centroid.data(), rows.dim());
+    }
+  });
+  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+  return rows.points() == 0 ? 0 : sum / static_cast<double>(rows.points());
+}
+
+}  // namespace dimwatch

@@ -1,0 +1,35 @@
+// From rows as they come to the points that are estimated: reject, deduplicate, subsample.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "src/base/point_cloud.h"
+#include "src/base/thread_pool.h"
+#include "src/knn/cloud_rows.h"
+
+namespace dimwatch {
+
+struct PreparedCloud {
+  CloudRows rows;  // what remained, in the order given; refers to the cloud
+  std::int64_t nonfinite_rows = 0;
+  std::int64_t duplicate_rows = 0;
+};
+
+// In this order (Ruppik et al. 2025): drops rows with a NaN or an infinity; of rows that are equal
+// in every component keeps the first (-0 equals 0); keeps `max_points` of what is left by
+// ChooseUniformly. Does not depend on the number of threads. O(rows x dim).
+PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::int64_t seed,
+                           ThreadPool& pool);
+
+// A uniform random subset of `ids`, in their order; all of them where there are no more than
+// `count`. Every id draws a lot from the seed and itself, so a few ids more or fewer change little
+// of the choice.
+std::vector<std::uint32_t> ChooseUniformly(std::vector<std::uint32_t> ids, std::size_t count,
+                                           std::uint64_t seed);
+
+// Mean squared Euclidean distance of the points to their centroid; 0 for no point.
+double Variance(const CloudRows& rows, ThreadPool& pool);
+
+}  // namespace dimwatch

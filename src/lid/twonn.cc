@@ -1,0 +1,115 @@
+#include "src/lid/twonn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "src/knn/distance.h"
+
+namespace dimwatch {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// The two smallest of what it is shown.
+struct TwoSmallest {
+  void Observe(float value) {
+    second = std::min(second, std::max(first, value));
+    first = std::min(first, value);
+  }
+  float first = kInfinity;
+  float second = kInfinity;
+};
+
+double LogRatioAmong(const CloudRows& cloud, std::uint32_t point,
+                     std::span<const std::uint32_t> patch) {
+  TwoSmallest squared;
+  for (const std::uint32_t other : patch) {
+    if (other == point) continue;
+    squared.Observe(SquaredDistance(cloud.row(point), cloud.row(other), cloud.dim()));
+  }
+  return LogRatio(std::sqrt(squared.first), std::sqrt(squared.second));
+}
+
+}  // namespace
+
+double LogRatio(double r1, double r2) {
+  return r1 > 0 ? std::log(r2 / r1) : std::numeric_limits<double>::infinity();
+}
+
+std::optional<double> FitTwoNn(std::span<const double> log_mu, Cdf cdf, Fit fit) {
+  const std::size_t retained = RetainedRatios(log_mu.size());
+  const auto n = static_cast<double>(log_mu.size());
+  double sum_x = 0, sum_xx = 0, sum_xy = 0;
+  for (std::size_t k = 0; k < retained; ++k) {
+    const double below = static_cast<double>(cdf == Cdf::kPaper ? k : k + 1) / n;
+    const double x = log_mu[k], y = -std::log1p(-below);
+    sum_x += x;
+    sum_xx += x * x;
+    sum_xy += x * y;
+  }
+  if (retained < 2 || !std::isfinite(sum_xx) || !(sum_xx > 0)) return std::nullopt;
+  if (fit == Fit::kOls) return sum_xy / sum_xx;
+  const auto K = static_cast<double>(retained);
+  return (K - 1) / (sum_x + (n - K) * log_mu[retained - 1]);
+}
+
+void TwoNnInfluence(std::span<const double> log_mu, double dimension, Cdf cdf, Fit fit,
+                    std::span<double> out) {
+  const std::size_t retained = RetainedRatios(log_mu.size());
+  const auto n = static_cast<double>(log_mu.size());
+  if (fit == Fit::kMl) {
+    const double scale = dimension / static_cast<double>(retained - 1);
+    for (std::size_t k = 0; k < log_mu.size(); ++k) {
+      const std::size_t used = std::min(k, retained - 1);
+      out[k] = scale * ((k < retained ? 1 : 0) - dimension * log_mu[used]);
+    }
+    return;
+  }
+  // d y_k / d w_j = ((x_j <= x_k) - F_k) / (n (1 - F_k)): every ratio above j rises, all are
+  // diluted.
+  const auto survival = [&](std::size_t k) {
+    return 1 - static_cast<double>(cdf == Cdf::kPaper ? k : k + 1) / n;
+  };
+  double sum_xx = 0, diluted = 0;
+  for (std::size_t k = 0; k < retained; ++k) {
+    sum_xx += log_mu[k] * log_mu[k];
+    diluted += log_mu[k] * (1 / survival(k) - 1) / n;
+  }
+  double raised = 0;
+  for (std::size_t k = log_mu.size(); k-- > 0;) {
+    double own = 0;
+    if (k < retained) {
+      raised += log_mu[k] / survival(k) / n;
+      own = log_mu[k] * (-std::log(survival(k)) - dimension * log_mu[k]);
+    }
+    out[k] = (own + raised - diluted) / sum_xx;
+  }
+}
+
+void LogRatiosInNeighborhood(const CloudRows& cloud, const NeighborLists& lists, std::size_t query,
+                             std::span<std::uint8_t> members, std::span<double> out) {
+  const std::span<const std::uint32_t> patch = lists.ids(query);
+  for (const std::uint32_t member : patch) members[member] = 1;
+  for (std::size_t j = 0; j < patch.size(); ++j) {
+    const std::span<const std::uint32_t> own = lists.ids(patch[j]);
+    const auto is_member = [&](std::uint32_t id) { return members[id] != 0; };
+    const auto first = std::find_if(own.begin(), own.end(), is_member);
+    const auto second = first == own.end() ? first : std::find_if(first + 1, own.end(), is_member);
+    if (second == own.end()) {
+      out[j] = LogRatioAmong(cloud, patch[j], patch);
+      continue;
+    }
+    const std::span<const float> distances = lists.distances(patch[j]);
+    out[j] = LogRatio(distances[static_cast<std::size_t>(first - own.begin())],
+                      distances[static_cast<std::size_t>(second - own.begin())]);
+  }
+  for (const std::uint32_t member : patch) members[member] = 0;
+}
+
+void LogRatiosInPatch(const CloudRows& cloud, std::span<const std::uint32_t> patch,
+                      std::span<double> out) {
+  for (std::size_t j = 0; j < patch.size(); ++j) out[j] = LogRatioAmong(cloud, patch[j], patch);
+}
+
+}  // namespace dimwatch

@@ -1,0 +1,85 @@
+// The detectors: one pure function and one file each. docs/signals.md explains them to users.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/signal/course.h"
+#include "src/signal/metrics.h"
+#include "src/signal/types.h"
+
+namespace dimwatch {
+
+// Whether a condition holds at the newest estimate, and why. The sentence and the numbers are there
+// whether it holds or not, so that a signal that ends can say why.
+struct Finding {
+  bool holds = false;
+  std::string reason;  // one sentence without a full stop
+  std::map<std::string, double> evidence;
+  std::optional<Step> best_step;  // the checkpoint to keep, where the signal knows one
+};
+
+// What there is to know about one probe at its newest complete estimate.
+struct ProbeView {
+  const SignalSettings& settings;
+  Split split = Split::kOther;
+  const Course& course;  // not empty
+  // The same layer's other split, train for validation and the reverse: null where it is not
+  // watched, or no longer.
+  const Course* other = nullptr;
+  std::string_view other_name;
+  // `generalizing` has fired on this probe, so that what rose has fallen again.
+  bool has_generalized = false;
+  // The training loss that the job reported, if it did: first and newest value.
+  std::optional<MetricChange> train_loss;
+  // Likewise a validation loss.
+  std::optional<MetricChange> validation_loss;
+};
+
+// After a real decline the trend of the last 3 x patience estimates is flat: its change is neither
+// more than z_score standard errors nor more than min_delta. On both splits where both are watched.
+// best_step: the newest estimate.
+Finding FindExhausted(const ProbeView& view);
+
+// After a real decline the level is above the minimum by more than noise and min_delta, and the
+// rise goes on. On both splits where both are watched. best_step: the minimum, of the validation
+// split where it is watched, for it is the one that tells about unseen inputs.
+Finding FindOverfitting(const ProbeView& view);
+
+// The level is above the start by more than noise and min_delta, while the training loss has fallen
+// and the validation loss has not (each as far as it was reported), and no fall as of
+// `generalizing` has come yet.
+Finding FindMemorizing(const ProbeView& view);
+
+// After a rise from the start the level is below the peak by more than noise and min_delta, on both
+// splits where both are watched; the fall goes on, and has not turned back up.
+Finding FindGeneralizing(const ProbeView& view);
+
+// The smallest distance that train and validation had so far, as ln(validation / train).
+struct SplitGap {
+  Step step;
+  double log_ratio = 0;
+  double error = 0;
+};
+// The gap of two levels of the same step; none unless both means are positive.
+std::optional<SplitGap> GapOf(const Level& train, const Level& validation);
+// The distance has grown since `closest` by more than noise and min_delta.
+Finding FindDiverging(const SignalSettings& settings, const SplitGap& closest, const SplitGap& now);
+
+// What collapse is judged by, beside the newest estimate.
+struct CollapseHistory {
+  double peak_variance = 0;        // the largest variance so far
+  std::optional<Step> last_sound;  // the last estimate at which nothing had collapsed
+};
+// True where an estimate may be judged for collapse: it is complete, or incomplete for want of
+// distinct finite rows.
+bool CountsForCollapse(const SignalSettings& settings, const EstimatePoint& point);
+// The mean LID is below collapse_lid, or more than collapse_ratio of the rows are not finite or
+// copies, or the variance is below 1e-6 of its peak. best_step: the last sound estimate.
+Finding FindCollapsed(const SignalSettings& settings, const CollapseHistory& history,
+                      const EstimatePoint& point);
+
+}  // namespace dimwatch

@@ -1,0 +1,43 @@
+#include "absl/strings/str_format.h"
+#include "src/signal/detectors.h"
+
+namespace dimwatch {
+namespace {
+
+bool RoseAndFell(const Course& course) {
+  return course.HasRisen() && course.IsBelow(course.peak());
+}
+
+}  // namespace
+
+Finding FindGeneralizing(const ProbeView& view) {
+  const Course& course = view.course;
+  const Course* other = view.other;
+  const Level& peak = course.peak();
+  const double fall = peak.mean - course.current().mean;
+  const double threshold = course.Threshold(peak, course.current());
+  Finding finding;
+  finding.holds = RoseAndFell(course) && (!other || RoseAndFell(*other)) &&
+                  !course.IsAbove(course.floor_since_peak()) &&
+                  (course.IsStillFalling() || (other && other->IsStillFalling()));
+  finding.reason = absl::StrFormat(
+      "the mean LID rose from %.4g to %.4g at step %d and %s to %.4g, by %.3g where %.3g is noise",
+      course.start().mean, peak.mean, peak.step.value, fall > threshold ? "fell" : "came",
+      course.current().mean, fall, threshold);
+  finding.evidence = {{"mean", course.current().mean},
+                      {"start", course.start().mean},
+                      {"peak", peak.mean},
+                      {"peak_step", static_cast<double>(peak.step.value)},
+                      {"fall", fall},
+                      {"threshold", threshold}};
+  if (other) {
+    finding.reason +=
+        absl::StrFormat("; %s is at %.4g after a peak of %.4g at step %d", view.other_name,
+                        other->current().mean, other->peak().mean, other->peak().step.value);
+    finding.evidence["other_mean"] = other->current().mean;
+    finding.evidence["other_peak"] = other->peak().mean;
+  }
+  return finding;
+}
+
+}  // namespace dimwatch

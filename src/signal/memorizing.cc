@@ -1,0 +1,41 @@
+#include <cmath>
+
+#include "absl/strings/str_format.h"
+#include "src/signal/detectors.h"
+
+namespace dimwatch {
+namespace {
+
+bool HasFallen(const SignalSettings& settings, const MetricChange& loss) {
+  return loss.first - loss.newest > settings.min_delta * std::abs(loss.first);
+}
+
+}  // namespace
+
+Finding FindMemorizing(const ProbeView& view) {
+  const Course& course = view.course;
+  const Level& start = course.start();
+  const double rise = course.current().mean - start.mean;
+  const double threshold = course.Threshold(start, course.current());
+  Finding finding;
+  finding.holds = !view.has_generalized && course.IsAbove(start) &&
+                  (!view.train_loss || HasFallen(view.settings, *view.train_loss)) &&
+                  (!view.validation_loss || !HasFallen(view.settings, *view.validation_loss));
+  finding.reason =
+      absl::StrFormat("the mean LID is %.4g after a start at %.4g, %+.3g where %.3g is noise",
+                      course.current().mean, start.mean, rise, threshold);
+  finding.evidence = {{"mean", course.current().mean},
+                      {"start", start.mean},
+                      {"rise", rise},
+                      {"threshold", threshold}};
+  for (const auto* loss : {&view.train_loss, &view.validation_loss}) {
+    if (!*loss) continue;
+    finding.reason += absl::StrFormat("; %s went from %.3g to %.3g", (*loss)->name, (*loss)->first,
+                                      (*loss)->newest);
+    finding.evidence[(*loss)->name] = (*loss)->newest;
+  }
+  if (view.has_generalized) finding.reason += "; it has fallen from its peak, as when generalizing";
+  return finding;
+}
+
+}  // namespace dimwatch

@@ -1,0 +1,180 @@
+"""The programs around dimwatch, started for tests with the project's own configuration."""
+
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import yaml
+from testing_support.processes import BUILD, ROOT, Program, free_port, wait_until
+
+DEPLOY = ROOT / "deploy"
+DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
+TRACES = ROOT / "tests/data/traces"
+METRIC = re.compile(r"\bdimwatch_[a-z0-9_]+\b")
+
+
+def get_json(url):
+    """The JSON that `url` answers with, also when its status says error."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+
+
+def rules():
+    """Every rule of deploy/prometheus."""
+    for path in sorted((DEPLOY / "prometheus/rules").glob("*.yml")):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            yield from group["rules"]
+
+
+class Prometheus(Program):
+    """Prometheus with deploy/prometheus, scraping one server every second. `edit_rules` changes the
+    text of the rules."""
+
+    def __init__(self, folder, target, alertmanager="127.0.0.1:9", edit_rules=lambda text: text):
+        config = Path(folder) / "prometheus"
+        shutil.copytree(DEPLOY / "prometheus", config)
+        settings = yaml.safe_load((config / "prometheus.yml").read_text())
+        settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        (config / "prometheus.yml").write_text(yaml.safe_dump(settings))
+        for name, address in (("dimwatch", target), ("alertmanager", alertmanager)):
+            (config / f"targets/{name}.yml").write_text(yaml.safe_dump([{"targets": [address]}]))
+        for path in (config / "rules").glob("*.yml"):
+            path.write_text(edit_rules(path.read_text()))
+        self.url = f"http://127.0.0.1:{free_port()}"
+        super().__init__(
+            ["prometheus", f"--config.file={config / 'prometheus.yml'}"]
+            + [f"--storage.tsdb.path={Path(folder) / 'tsdb'}", "--log.level=warn"]
+            + [f"--web.listen-address={self.url.removeprefix('http://')}"],
+            Path(folder) / "prometheus.log",
+        )
+        wait_until("Prometheus scrapes the server", lambda: self.value('up{job="dimwatch"}') == 1)
+
+    def api(self, path, **parameters):
+        return get_json(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters, doseq=True)}")
+
+    def query(self, expression):
+        """The instant vector, or AssertionError with what Prometheus says."""
+        answer = self.api("query", query=expression)
+        assert answer["status"] == "success", answer
+        return answer["data"]["result"]
+
+    def value(self, expression):
+        """The first value of the instant vector; None if there is none."""
+        result = self.query(expression)
+        return float(result[0]["value"][1]) if result else None
+
+
+class Alertmanager(Program):
+    """Alertmanager with deploy/alertmanager. `edit` changes the settings."""
+
+    def __init__(self, folder, edit=lambda settings: settings):
+        settings = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
+        config = Path(folder) / "alertmanager.yml"
+        config.write_text(yaml.safe_dump(edit(settings)))
+        self.address = f"127.0.0.1:{free_port()}"
+        super().__init__(
+            ["prometheus-alertmanager", f"--config.file={config}", "--cluster.listen-address="]
+            + [f"--web.listen-address={self.address}", f"--storage.path={Path(folder) / 'data'}"],
+            Path(folder) / "alertmanager.log",
+        )
+        wait_until("Alertmanager answers", self.alerts_or_none)
+
+    def alerts_or_none(self):
+        return [self.alerts()]
+
+    def alerts(self):
+        return get_json(f"http://{self.address}/api/v2/alerts")
+
+    def post(self, alerts):
+        request = urllib.request.Request(
+            f"http://{self.address}/api/v2/alerts",
+            json.dumps(alerts).encode(),
+            {"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+class Webhook:
+    """Receives what Alertmanager sends. `alerts` grows by every alert of every message."""
+
+    def __init__(self):
+        alerts = self.alerts = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                alerts.extend(json.loads(body)["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def find(self, status, **labels):
+        return [
+            alert
+            for alert in list(self.alerts)
+            if alert["status"] == status and labels.items() <= alert["labels"].items()
+        ]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Training:
+    """A recorded run sent through the Python client, in a process of its own, as a job does it. It
+    stays open after its last step until `finish`."""
+
+    def __init__(self, server, trace, project, name, pause=0.0):
+        command = ["/usr/bin/python3", Path(__file__).with_name("send_trace.py"), TRACES / trace]
+        command += ["--server", server.grpc, "--project", project, "--name", name]
+        self.name = name
+        self._process = subprocess.Popen(
+            [str(part) for part in command] + ["--pause", str(pause)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(BUILD / "python"), "OPENBLAS_NUM_THREADS": "1"},
+        )
+
+    def sent(self):
+        """Waits until all was sent; returns the run's id."""
+        line = self._process.stdout.readline()
+        assert line.startswith("sent "), f"the job of {self.name} ended: {line!r}"
+        return line.split()[1]
+
+    def finish(self):
+        if self._process.poll() is None:
+            self._process.communicate("finish\n", timeout=60)
+        assert self._process.returncode == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,113 @@
+"""Writes a run as a trace that `dimwatch replay` reads."""
+
+import collections
+import json
+import math
+import os
+import re
+import threading
+
+import numpy as np
+
+from dimwatch._outbox import Samples
+from dimwatch.v1 import ingest_pb2
+
+
+class Recorder:
+    """A folder with trace.jsonl, one line per step, and .npy clouds beside it.
+
+    Writes on a thread of its own; what waits for the disk is bounded in bytes, and what does not
+    fit is left out of the trace. A folder that holds a trace is continued. float16 is kept, other
+    types become float32. Raises OSError if the folder cannot be made.
+    """
+
+    def __init__(self, folder, max_bytes, warn):
+        os.makedirs(folder, exist_ok=True)
+        self._folder, self._max_bytes, self._warn = folder, max_bytes, warn
+        self._items = collections.deque()
+        self._bytes = 0
+        self._closing = False
+        self._changed = threading.Condition(threading.Lock())
+        self._step, self._scalars, self._clouds = None, {}, {}
+        self._trace = open(os.path.join(folder, "trace.jsonl"), "a", encoding="utf-8")
+        self._thread = threading.Thread(target=self._loop, name="dimwatch-recorder", daemon=True)
+        self._thread.start()
+
+    def put(self, item):
+        """Takes Samples or Scalars. False if there is no room for them."""
+        with self._changed:
+            if self._closing or self._bytes + item.nbytes > self._max_bytes:
+                return False
+            self._items.append(item)
+            self._bytes += item.nbytes
+            self._changed.notify()
+        return True
+
+    def close(self, timeout):
+        """Writes what is left, for at most `timeout` seconds."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout)
+
+    def _loop(self):
+        try:
+            while (item := self._next()) is not None:
+                self._add(item)
+            self._write_step()
+        except Exception as error:  # whatever it is, the training goes on
+            self._warn("record", f"recording to {self._folder} stopped: {error}")
+        finally:
+            with self._changed:
+                self._closing = True
+                self._items.clear()
+            self._trace.close()
+
+    def _next(self):
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closing)
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._bytes -= item.nbytes
+            return item
+
+    def _add(self, item):
+        if item.step != self._step:
+            self._write_step()
+            self._step = item.step
+        if isinstance(item, Samples):
+            self._clouds.setdefault(item.probe, []).append(_to_float(item.cloud))
+        else:
+            self._scalars.update(item.numbers())
+
+    def _write_step(self):
+        if self._step is None:
+            return
+        line = {"step": self._step}
+        scalars = {name: value for name, value in self._scalars.items() if math.isfinite(value)}
+        if scalars:
+            line["scalars"] = scalars
+        samples = [{"probe": probe, "file": self._save(probe, np.concatenate(clouds))}
+                   for probe, clouds in self._clouds.items()]
+        if samples:
+            line["samples"] = samples
+        self._trace.write(json.dumps(line) + "\n")
+        self._trace.flush()
+        self._scalars, self._clouds = {}, {}
+
+    def _save(self, probe, rows):
+        name = f"{re.sub('[^A-Za-z0-9_-]', '_', probe)}_{self._step:06d}"
+        file, again = f"{name}.npy", 1
+        while os.path.exists(os.path.join(self._folder, file)):  # the job went back to this step
+            again += 1
+            file = f"{name}-{again}.npy"
+        np.save(os.path.join(self._folder, file), rows)
+        return file
+
+
+def _to_float(cloud):
+    values = cloud.values
+    if cloud.dtype == ingest_pb2.DTYPE_BF16:
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values if cloud.dtype == ingest_pb2.DTYPE_F16 else values.astype(np.float32, copy=False)

@@ -1,0 +1,53 @@
+"""Reads what a server knows of a run: dimwatch.query.history("host:port", run_id)."""
+
+import dataclasses
+from typing import Dict, List, Tuple
+
+import grpc
+
+from dimwatch.results import Decision, Estimate, Signal
+from dimwatch.v1 import query_pb2, query_pb2_grpc
+
+_PAGE = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """A run's series: estimates and scalars by step, changes of signals and of the decision in the
+    order in which they happened. `scalars` maps a name to [(step, value)]."""
+
+    estimates: List[Estimate]
+    scalars: Dict[str, List[Tuple[int, float]]]
+    signals: List[Signal]
+    decisions: List[Decision]
+
+    def probe(self, name):
+        """The estimates of one probe that have a mean."""
+        return [e for e in self.estimates if e.probe == name and e.mean is not None]
+
+
+def history(server, run_id, timeout=30.0):
+    """Everything that `server` ("host:port") recorded of a run. Raises grpc.RpcError."""
+    with grpc.insecure_channel(server) as channel:
+        stub = query_pb2_grpc.QueryServiceStub(channel)
+
+        def pages(method, request, field):
+            while True:
+                response = method(request, timeout=timeout)
+                yield from getattr(response, field)
+                request.page_token = response.next_page_token
+                if not request.page_token:
+                    return
+
+        asked = {"run_id": run_id, "page_size": _PAGE}
+        scalars = {}
+        for scalar in pages(stub.ListScalars, query_pb2.ListScalarsRequest(**asked), "scalars"):
+            scalars.setdefault(scalar.name, []).append((scalar.step, scalar.value))
+        return History(
+            [Estimate._from_proto(e) for e in pages(
+                stub.ListEstimates, query_pb2.ListEstimatesRequest(**asked), "estimates")],
+            scalars,
+            [Signal._from_proto(s) for s in pages(
+                stub.ListSignals, query_pb2.ListSignalsRequest(**asked), "signals")],
+            [Decision._from_proto(d) for d in pages(
+                stub.ListDecisions, query_pb2.ListDecisionsRequest(**asked), "decisions")])

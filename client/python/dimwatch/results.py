@@ -1,0 +1,86 @@
+"""What dimwatch says about a run, as plain values."""
+
+import dataclasses
+from typing import Dict, Optional, Tuple
+
+from dimwatch.v1 import config_pb2, result_pb2
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """The mean local intrinsic dimension (LID) of a probe's cloud at a step.
+
+    `mean`, `std` (spread of the pointwise LID), `standard_error` (of the mean) and `rolling_mean`
+    are None where they are undefined. An estimate that is not `complete` feeds no signal, and
+    `incomplete_reason` says why.
+    """
+
+    probe: str
+    step: int
+    mean: Optional[float]
+    std: Optional[float]
+    standard_error: Optional[float]
+    rolling_mean: Optional[float]
+    points: int
+    rows: int
+    invalid: int
+    complete: bool
+    incomplete_reason: str
+    seconds: float
+
+    @classmethod
+    def _from_proto(cls, message):
+        return cls(*(_value(message, field.name) for field in dataclasses.fields(cls)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Signal:
+    """A change of state of one signal of one probe (empty for signals of the whole run).
+
+    `state` is INACTIVE, PENDING, FIRING or RESOLVED; `evidence` holds the numbers of `reason`.
+    """
+
+    probe: str
+    signal: str
+    state: str
+    step: int
+    reason: str
+    evidence: Dict[str, float]
+
+    @classmethod
+    def _from_proto(cls, message):
+        state = result_pb2.SignalState.Name(message.state)[len("SIGNAL_STATE_"):]
+        return cls(message.probe, message.signal, state, message.step, message.reason,
+                   dict(message.evidence))
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What the run's policy makes of its signals.
+
+    `verdict` is CONTINUE or STOP; `best_step` is the step whose checkpoint is recommended (None
+    unless the verdict is STOP); `signals` are the names that were firing. `shadow`: the decision
+    is only recorded, and the job is not to stop.
+    """
+
+    verdict: str = "CONTINUE"
+    step: int = 0
+    reason: str = "nothing was judged yet"
+    best_step: Optional[int] = None
+    signals: Tuple[str, ...] = ()
+    shadow: bool = False
+
+    @classmethod
+    def _from_proto(cls, message):
+        stop = message.verdict == result_pb2.VERDICT_STOP
+        return cls("STOP" if stop else "CONTINUE", message.step,
+                   message.reason or cls.reason, _value(message, "best_step"),
+                   tuple(message.signals), message.mode == config_pb2.POLICY_MODE_SHADOW)
+
+
+def _value(message, field):
+    """A field's value; None if it is optional and absent."""
+    descriptor = message.DESCRIPTOR.fields_by_name[field]
+    if descriptor.has_presence and not message.HasField(field):
+        return None
+    return getattr(message, field)

@@ -134,13 +134,11 @@ class RunAdmission::Impl {
     for (const ProbeSettings& probe : run.probes) Declare(probe);
   }
 
-  Rejection Admit(const IngestItem& item) {
+  Rejection Check(const IngestItem& item) const {
     const std::int64_t seq = SeqOf(item);
     if (seq < 1) return Invalid("seq", absl::StrCat(seq, " got; allowed are 1 and greater"));
     if (seq <= last_seq_) return {absl::OkStatus(), "", true};
-    Rejection rejection = std::visit([this](const auto& kind) { return Check(kind); }, item);
-    if (rejection.status.ok()) Note(item);
-    return rejection;
+    return std::visit([this](const auto& kind) { return CheckKind(kind); }, item);
   }
 
   void Note(const IngestItem& item) {
@@ -151,7 +149,7 @@ class RunAdmission::Impl {
   std::int64_t last_seq() const { return last_seq_; }
 
  private:
-  Rejection Check(const DeclarationItem& item) const {
+  Rejection CheckKind(const DeclarationItem& item) const {
     const std::string& name = item.settings.identity.name;
     if (absl::Status s = Validate(item.settings); !s.ok()) return Reject(std::move(s), "config");
     const auto known = probes_.find(name);
@@ -169,7 +167,7 @@ class RunAdmission::Impl {
                   absl::StrCat("config.", field));
   }
 
-  Rejection Check(const SampleItem& item) const {
+  Rejection CheckKind(const SampleItem& item) const {
     const auto probe = probes_.find(item.probe);
     if (probe == probes_.end()) return Reject(UnknownProbe(item.probe, probes_), "probe");
     const WindowMeter& meter = probe->second;
@@ -190,7 +188,7 @@ class RunAdmission::Impl {
                   "rows");
   }
 
-  Rejection Check(const ScalarItem& item) const {
+  Rejection CheckKind(const ScalarItem& item) const {
     if (item.step.value < 0) {
       return Invalid("step", absl::StrCat(item.step.value, " got; allowed are 0 and greater"));
     }
@@ -237,7 +235,7 @@ RunAdmission::RunAdmission(const RunRecord& run, RunLimits limits,
 RunAdmission::~RunAdmission() = default;
 RunAdmission::RunAdmission(RunAdmission&&) noexcept = default;
 RunAdmission& RunAdmission::operator=(RunAdmission&&) noexcept = default;
-Rejection RunAdmission::Admit(const IngestItem& item) { return impl_->Admit(item); }
+Rejection RunAdmission::Check(const IngestItem& item) const { return impl_->Check(item); }
 void RunAdmission::Note(const IngestItem& item) { impl_->Note(item); }
 std::int64_t RunAdmission::last_seq() const { return impl_->last_seq(); }
 

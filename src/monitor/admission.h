@@ -30,22 +30,21 @@ class RunAdmission {
   RunAdmission(RunAdmission&&) noexcept;
   RunAdmission& operator=(RunAdmission&&) noexcept;
 
-  // OK: the item is in; later items are checked against it. Otherwise nothing has changed, and the
-  // status says what was wrong, with what value, and what is allowed. `field` is the field to
-  // blame. `known`: OK, but its seq is not above the last one, so it was there before and is to be
-  // ignored.
+  // OK: the item may enter. Otherwise the status says what is wrong, with what value, and what is
+  // allowed, and `field` names the field to blame. `known`: OK, but its seq is not above the last
+  // one, so it was there before and is to be ignored.
   struct Rejection {
     absl::Status status;
     std::string field;
     bool known = false;
   };
-  Rejection Admit(const IngestItem& item);
+  Rejection Check(const IngestItem& item) const;
 
-  // An item that was admitted in an earlier life of the process; later items are checked against
-  // it.
+  // The item is in (now, or in an earlier life of the process); later items are checked against it.
+  // REQUIRES: Check says OK, and not known.
   void Note(const IngestItem& item);
 
-  // Of the newest item that was admitted or noted; at first the run's applied_seq.
+  // Of the newest item noted; at first the run's applied_seq.
   std::int64_t last_seq() const;
 
  private:

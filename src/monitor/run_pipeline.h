@@ -4,57 +4,69 @@
 //  1. Deterministic: the same items in the same order give the same records (but for times and
 //     durations), live, replayed from a trace, or after a crash, with any number of threads.
 //  2. A pipeline made by Restore from what was stored, and then given the logged items again (those
-//  up
-//     to applied_seq through Rebuild), stands exactly where the lost one stood.
+//     up to applied_seq through Rebuild, the others through Apply), stands exactly where the lost
+//     one stood. Whatever an item changes comes as one RunChanges, committed as one, whose run says
+//     that the item is applied; an item of which no record came may be applied again.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
 #include "src/monitor/admission.h"
 #include "src/store/ingest_item.h"
 #include "src/store/records.h"
+#include "src/store/store.h"
 
 namespace dimwatch {
 
 // Not thread-safe: owned by the run's single writer. Uses the pool for estimates.
 class RunPipeline {
  public:
-  RunPipeline(RunRecord run, RunLimits limits, ThreadPool& pool, const Clock& clock);
-  // `history` is what the store has: estimates and scalars by ascending cursor.
-  static RunPipeline Restore(RunRecord run, RunLimits limits,
-                             const std::vector<EventRecord>& history, ThreadPool& pool,
-                             const Clock& clock);
+  RunPipeline(RunRecord run, ThreadPool& pool, const Clock& clock);
+  // `history` is what the store has of the run: all events by ascending cursor.
+  static RunPipeline Restore(RunRecord run, const std::vector<EventRecord>& history,
+                             ThreadPool& pool, const Clock& clock);
   ~RunPipeline();
   RunPipeline(RunPipeline&&) noexcept;
   RunPipeline& operator=(RunPipeline&&) noexcept;
 
-  // REQUIRES: the item was admitted and its seq is above run().applied_seq. Returns one commit per
-  // point in time: usually none or one; two where a snapshot closed because a later step came.
-  std::vector<RunChanges> Apply(const IngestItem& item);
+  // REQUIRES: the item was admitted, its seq is above run().applied_seq, and the run has not ended.
+  // None if nothing came of it that must be kept. A silent run is RUNNING again.
+  std::optional<RunChanges> Apply(const IngestItem& item);
   // An item at or below applied_seq: refills the windows only.
   void Rebuild(const IngestItem& item);
   // Closes open snapshots and ends the run.
-  std::vector<RunChanges> Finish(bool failed);
-  // The run has been silent for `seconds`.
-  std::vector<RunChanges> ObserveSilence(double seconds);
-  // New parameters: the series is judged from its beginning.
-  std::vector<RunChanges> Rejudge(const SignalSettings& signals, const PolicySettings& policy);
+  RunChanges Finish(bool failed);
+  // The run has been silent for `seconds`; beyond its heartbeat it becomes STALE. 0: it speaks
+  // again.
+  std::optional<RunChanges> ObserveSilence(double seconds);
+  // New parameters: the series is judged from its beginning. `history` as for Restore.
+  RunChanges Rejudge(const SignalSettings& signals, const PolicySettings& policy,
+                     const std::vector<EventRecord>& history);
+  // New names, labels and session: what no estimate depends on. The change of the record alone.
+  RunChanges Describe(std::string display_name, std::map<std::string, std::string> labels);
+  RunChanges ObserveSession(std::int64_t session_epoch);
 
   const RunRecord& run() const;
   const Decision& decision() const;
+  absl::Time decision_time() const;
   std::vector<Signal> signals() const;
-  // The newest estimate of each probe.
+  // The newest estimate of each probe; none of a probe whose newest was voided by a rewind.
   std::vector<EstimateRecord> latest_estimates() const;
   // The newest value of each scalar.
   std::vector<ScalarRecord> latest_scalars() const;
   // Items from this seq on are needed to rebuild the windows.
   std::int64_t first_needed_seq() const;
   std::int64_t window_bytes() const;
+  // Rows given to Apply that held a NaN or an infinity.
+  std::int64_t nonfinite_rows() const;
 
  private:
   class Impl;

@@ -1,0 +1,45 @@
+#include "src/monitor/paired_change.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dimwatch {
+
+LidByInput ByInput(const PointwiseLid& pointwise, const std::vector<std::int64_t>& sample_ids) {
+  LidByInput by_input;
+  by_input.by_sample_id = !sample_ids.empty();
+  auto& lids = by_input.lids;
+  for (std::size_t i = 0; i < pointwise.row.size(); ++i) {
+    if (!pointwise.lid[i]) continue;
+    const std::size_t row = pointwise.row[i];
+    const auto input = by_input.by_sample_id ? sample_ids[row] : static_cast<std::int64_t>(row);
+    lids.emplace_back(input, *pointwise.lid[i]);
+  }
+  const auto input_of = [](const auto& entry) { return entry.first; };
+  std::ranges::stable_sort(lids, {}, input_of);
+  const auto repeated = std::ranges::unique(lids, {}, input_of);
+  lids.erase(repeated.begin(), repeated.end());
+  return by_input;
+}
+
+std::optional<PairedChange> Compare(const LidByInput& previous, const LidByInput& current) {
+  if (previous.by_sample_id != current.by_sample_id) return std::nullopt;
+  std::vector<double> changes;
+  auto before = previous.lids.begin();
+  for (const auto& [input, lid] : current.lids) {
+    while (before != previous.lids.end() && before->first < input) ++before;
+    if (before == previous.lids.end()) break;
+    if (before->first == input) changes.push_back(lid - before->second);
+  }
+  if (changes.size() < 2) return std::nullopt;
+
+  const auto n = static_cast<double>(changes.size());
+  double sum = 0;
+  for (const double change : changes) sum += change;
+  const double mean = sum / n;
+  double squares = 0;
+  for (const double change : changes) squares += (change - mean) * (change - mean);
+  return PairedChange{mean, std::sqrt(squares / (n - 1) / n)};
+}
+
+}  // namespace dimwatch

@@ -1,0 +1,170 @@
+#include "src/monitor/probe_track.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace dimwatch {
+namespace {
+
+// Why the estimate must feed no signal; empty for a complete one.
+std::string IncompleteReason(const Cloud& cloud, const CloudEstimate& estimate,
+                             const ProbeSettings& settings) {
+  if (!estimate.enough_points) {
+    return absl::StrCat(estimate.points, " distinct finite points; more than ",
+                        settings.estimator.neighbors, " (neighbors) are needed");
+  }
+  if (!estimate.mean) return "no point has a defined LID";
+  if (cloud.fill < 1) {
+    return absl::StrFormat("the window is not full: %d of %d samples", cloud.rows.view().points(),
+                           settings.window_points);
+  }
+  if (cloud.dropped_rows > 0) {
+    return absl::StrCat("the client dropped ", cloud.dropped_rows, " rows");
+  }
+  return "";
+}
+
+}  // namespace
+
+ProbeTrack::ProbeTrack(ProbeSettings settings, ThreadPool& pool, const Clock& clock)
+    : settings_(std::move(settings)), pool_(pool), clock_(clock) {}
+
+ProbeTrack::Update ProbeTrack::Add(const SampleItem& item) {
+  const WindowUpdate windowed = window().Add(BatchOf(item));
+  Update update{.rewound_to = windowed.rewound_to,
+                .estimates = {},
+                .nonfinite_rows = windowed.nonfinite_rows};
+  if (windowed.rewound_to) RestoreRewind(*windowed.rewound_to);
+  for (const Cloud& cloud : windowed.clouds) update.estimates.push_back(Estimate(cloud));
+  return update;
+}
+
+std::optional<EstimateRecord> ProbeTrack::Close() {
+  const std::optional<Cloud> cloud = window().Close();
+  return cloud ? std::optional(Estimate(*cloud)) : std::nullopt;
+}
+
+void ProbeTrack::RestoreEstimate(EstimateRecord record) {
+  Append(record);
+  latest_ = std::move(record);
+}
+
+void ProbeTrack::RestoreRewind(Step step) {
+  std::erase_if(series_, [step](const SeriesPoint& point) { return point.step >= step; });
+  if (latest_ && latest_->step >= step) latest_.reset();
+  previous_.reset();
+  refilled_previous_.reset();
+}
+
+void ProbeTrack::Refill(const SampleItem& item) {
+  WindowUpdate windowed = window().Refill(BatchOf(item));
+  if (!settings_.aligned) return;
+  if (windowed.rewound_to) refilled_previous_.reset();
+  if (!windowed.clouds.empty()) refilled_previous_ = std::move(windowed.clouds.back());
+}
+
+std::optional<std::int64_t> ProbeTrack::first_needed_seq() const {
+  return window_ ? window_->first_needed_seq() : std::nullopt;
+}
+
+std::int64_t ProbeTrack::bytes() const {
+  std::int64_t bytes = window_ ? window_->bytes() : 0;
+  if (previous_) {
+    bytes += static_cast<std::int64_t>(previous_->lids.capacity() * sizeof(previous_->lids[0]));
+  }
+  if (refilled_previous_) {
+    const PointCloudView rows = refilled_previous_->rows.view();
+    bytes += static_cast<std::int64_t>(rows.points() * rows.dim() * sizeof(float));
+  }
+  return bytes;
+}
+
+Window& ProbeTrack::window() {
+  if (!window_) {
+    std::vector<Step> estimated;
+    estimated.reserve(series_.size());
+    for (const SeriesPoint& point : series_) estimated.push_back(point.step);
+    window_ = MakeWindow(settings_, std::move(estimated));
+  }
+  return *window_;
+}
+
+WindowBatch ProbeTrack::BatchOf(const SampleItem& item) {
+  settings_.dim = static_cast<int>(item.dim);
+  return {.seq = item.seq,
+          .step = item.step,
+          .dtype = item.dtype,
+          .rows = static_cast<std::size_t>(item.rows),
+          .dim = static_cast<std::size_t>(item.dim),
+          .data = item.data,
+          .sample_ids = item.sample_ids,
+          .snapshot_end = item.snapshot_end,
+          .dropped_rows = item.dropped_rows};
+}
+
+EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
+  EstimateRecord record;
+  record.probe = settings_.identity.name;
+  record.step = cloud.step;
+  record.window_fill = cloud.fill;
+  PointwiseLid pointwise;
+  absl::StatusOr<CloudEstimate> estimate =
+      EstimateCloud(cloud.rows.view(), settings_.estimator, pool_, clock_,
+                    settings_.aligned ? &pointwise : nullptr);
+  if (estimate.ok()) {
+    record.estimate = *std::move(estimate);
+    record.incomplete_reason = IncompleteReason(cloud, record.estimate, settings_);
+  } else {
+    record.estimate.settings = settings_.estimator;
+    record.incomplete_reason = std::string(estimate.status().message());
+  }
+  record.complete = record.incomplete_reason.empty();
+  if (settings_.aligned) AddPairedChange(pointwise, cloud, record);
+  Append(record);
+  record.rolling_mean = RollingMean();
+  record.create_time = clock_.Now();
+  latest_ = record;
+  return record;
+}
+
+void ProbeTrack::AddPairedChange(const PointwiseLid& pointwise, const Cloud& cloud,
+                                 EstimateRecord& record) {
+  if (refilled_previous_) {
+    PointwiseLid before;
+    if (EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before)
+            .ok()) {
+      previous_ = ByInput(before, refilled_previous_->sample_ids);
+    }
+    refilled_previous_.reset();
+  }
+  LidByInput current = ByInput(pointwise, cloud.sample_ids);
+  if (previous_) {
+    if (const std::optional<PairedChange> change = Compare(*previous_, current)) {
+      record.paired_change = change->mean;
+      record.paired_change_standard_error = change->standard_error;
+    }
+  }
+  previous_ = std::move(current);
+}
+
+void ProbeTrack::Append(const EstimateRecord& record) {
+  series_.push_back({record.step, record.complete ? record.estimate.mean : std::nullopt});
+}
+
+std::optional<double> ProbeTrack::RollingMean() const {
+  double sum = 0;
+  std::size_t count = 0;
+  for (auto point = series_.rbegin(); point != series_.rend(); ++point) {
+    if (count == kRollingMeanEstimates) break;
+    if (!point->complete_mean) continue;
+    sum += *point->complete_mean;
+    ++count;
+  }
+  return count == 0 ? std::nullopt : std::optional(sum / static_cast<double>(count));
+}
+
+}  // namespace dimwatch

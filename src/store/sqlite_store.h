@@ -57,6 +57,10 @@ class SqliteStore : public Store {
  private:
   class Impl;
   explicit SqliteStore(std::unique_ptr<Impl> impl);
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> OpenSound(const std::filesystem::path& file);
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Replace(const std::filesystem::path& damaged,
+                                                              const absl::Status& damage,
+                                                              Recovery& recovery);
   std::unique_ptr<Impl> impl_;
 };
 

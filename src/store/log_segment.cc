@@ -1,0 +1,215 @@
+#include "src/store/log_segment.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/store/item_codec.h"
+#include "src/store/status_macros.h"
+
+namespace dimwatch {
+namespace {
+
+constexpr std::string_view kMagic = "dimwlog\n";
+constexpr std::uint32_t kVersion = 1;
+
+class Descriptor {
+ public:
+  Descriptor(const std::filesystem::path& file, int flags)
+      : value_(::open(file.c_str(), flags | O_CLOEXEC, 0644)) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  int Release() { return std::exchange(value_, -1); }
+
+ private:
+  int value_;
+};
+
+template <typename Integer>
+void AppendInteger(std::string& bytes, Integer value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+template <typename Integer>
+Integer IntegerAt(std::string_view bytes, std::size_t at) {
+  Integer value;
+  std::memcpy(&value, bytes.data() + at, sizeof value);
+  return value;
+}
+
+std::uint32_t HeaderChecksum(std::string_view header) {
+  return static_cast<std::uint32_t>(
+      XXH3_64bits(header.data(), kMagic.size() + sizeof(std::uint32_t)));
+}
+
+std::string Header() {
+  std::string header(kMagic);
+  AppendInteger(header, kVersion);
+  AppendInteger(header, HeaderChecksum(header));
+  return header;
+}
+
+// Fills `bytes`, or returns false where the file ends or cannot be read.
+bool ReadFully(int descriptor, std::int64_t offset, std::string& bytes) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = ::pread(descriptor, bytes.data() + done, bytes.size() - done,
+                                offset + static_cast<std::int64_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    done += static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+// 0, or the number of the error.
+int WriteFully(int descriptor, std::int64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::pwrite(descriptor, bytes.data(), bytes.size(), offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return errno;
+    if (put == 0) return ENOSPC;
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+    offset += put;
+  }
+  return 0;
+}
+
+// The payload at `offset`, if it is whole and its checksum matches.
+std::optional<std::string> ReadRecord(int descriptor, std::int64_t offset,
+                                      std::int64_t file_bytes) {
+  std::string header(kRecordHeaderBytes, '\0');
+  if (!ReadFully(descriptor, offset, header)) return std::nullopt;
+  const auto length = IntegerAt<std::uint64_t>(header, 0);
+  const std::int64_t rest = file_bytes - offset - kRecordHeaderBytes;
+  if (length > static_cast<std::uint64_t>(rest) || length > kMaxRecordBytes) return std::nullopt;
+  std::string payload(length, '\0');
+  if (!ReadFully(descriptor, offset + kRecordHeaderBytes, payload)) return std::nullopt;
+  const XXH64_hash_t checksum = XXH3_64bits(payload.data(), payload.size());
+  if (checksum != IntegerAt<std::uint64_t>(header, sizeof length)) return std::nullopt;
+  return payload;
+}
+
+std::uint64_t Checksum(std::string_view first, std::string_view second) {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
+                                                                       &XXH3_freeState);
+  XXH3_64bits_reset(state.get());
+  XXH3_64bits_update(state.get(), first.data(), first.size());
+  XXH3_64bits_update(state.get(), second.data(), second.size());
+  return XXH3_64bits_digest(state.get());
+}
+
+}  // namespace
+
+absl::Status FileError(std::string_view doing, int error_number) {
+  const std::string message =
+      absl::StrCat(std::string(doing), ": ", std::generic_category().message(error_number));
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
+  return full ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
+}
+
+absl::StatusOr<SegmentScan> ScanSegment(const std::filesystem::path& file,
+                                        const std::function<void(IngestItem)>& replay) {
+  const Descriptor descriptor(file, O_RDONLY);
+  struct stat about = {};
+  if (descriptor.get() < 0 || ::fstat(descriptor.get(), &about) != 0) {
+    return FileError(absl::StrCat("opening ", file.string()), errno);
+  }
+  SegmentScan scan;
+  scan.file_bytes = about.st_size;
+  std::string header(kSegmentHeaderBytes, '\0');
+  if (!ReadFully(descriptor.get(), 0, header) || !header.starts_with(kMagic) ||
+      HeaderChecksum(header) != IntegerAt<std::uint32_t>(header, 12)) {
+    return scan;
+  }
+  if (const auto version = IntegerAt<std::uint32_t>(header, 8); version != kVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(file.string(), " has version ", version,
+                                                      "; this dimwatch knows version ", kVersion));
+  }
+  scan.sound_bytes = kSegmentHeaderBytes;
+  while (scan.sound_bytes < scan.file_bytes) {
+    const std::optional<std::string> payload =
+        ReadRecord(descriptor.get(), scan.sound_bytes, scan.file_bytes);
+    if (!payload.has_value()) break;
+    std::optional<IngestItem> item = DecodeItem(*payload);
+    if (!item.has_value()) break;
+    scan.last_seq = SeqOf(*item);
+    ++scan.items;
+    scan.sound_bytes += kRecordHeaderBytes + static_cast<std::int64_t>(payload->size());
+    replay(*std::move(item));
+  }
+  return scan;
+}
+
+absl::StatusOr<std::unique_ptr<LogSegment>> LogSegment::Create(const std::filesystem::path& file) {
+  Descriptor descriptor(file, O_RDWR | O_CREAT | O_TRUNC);
+  if (descriptor.get() < 0) return FileError(absl::StrCat("creating ", file.string()), errno);
+  std::unique_ptr<LogSegment> segment(new LogSegment(descriptor.Release()));
+  const absl::Status written = segment->Write(Header(), "");
+  if (!written.ok()) {
+    ::unlink(file.c_str());
+    return written;
+  }
+  return segment;
+}
+
+absl::StatusOr<std::unique_ptr<LogSegment>> LogSegment::Open(const std::filesystem::path& file,
+                                                             std::int64_t sound_bytes) {
+  Descriptor descriptor(file, O_RDWR);
+  if (descriptor.get() < 0) return FileError(absl::StrCat("opening ", file.string()), errno);
+  std::unique_ptr<LogSegment> segment(new LogSegment(descriptor.Release()));
+  DIMWATCH_RETURN_IF_ERROR(segment->CutTo(sound_bytes));
+  return segment;
+}
+
+LogSegment::~LogSegment() { ::close(descriptor_); }
+
+absl::Status LogSegment::Append(std::string_view head, std::string_view tail) {
+  if (head.size() + tail.size() > kMaxRecordBytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "item of ", head.size() + tail.size(), " bytes; the log takes up to ", kMaxRecordBytes));
+  }
+  std::string first;
+  first.reserve(kRecordHeaderBytes + head.size());
+  AppendInteger(first, static_cast<std::uint64_t>(head.size() + tail.size()));
+  AppendInteger(first, Checksum(head, tail));
+  first.append(head);
+  return Write(first, tail);
+}
+
+absl::Status LogSegment::Clear() { return CutTo(kSegmentHeaderBytes); }
+
+absl::Status LogSegment::Write(std::string_view first, std::string_view second) {
+  if (has_remains_) DIMWATCH_RETURN_IF_ERROR(CutTo(bytes_));
+  const auto first_bytes = static_cast<std::int64_t>(first.size());
+  int error = WriteFully(descriptor_, bytes_, first);
+  if (error == 0) error = WriteFully(descriptor_, bytes_ + first_bytes, second);
+  if (error == 0) {
+    bytes_ += first_bytes + static_cast<std::int64_t>(second.size());
+    return absl::OkStatus();
+  }
+  has_remains_ = !CutTo(bytes_).ok();
+  return FileError("appending to the sample log", error);
+}
+
+absl::Status LogSegment::CutTo(std::int64_t bytes) {
+  if (::ftruncate(descriptor_, bytes) != 0) return FileError("truncating the sample log", errno);
+  bytes_ = bytes;
+  has_remains_ = false;
+  return absl::OkStatus();
+}
+
+}  // namespace dimwatch

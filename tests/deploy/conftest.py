@@ -1,17 +1,17 @@
 """Everything under deploy/ and docker/ against the real programs: promtool, Prometheus,
 Alertmanager, dimwatch-server. Needs a build: DIMWATCH_BUILD, default build/."""
 
+import contextlib
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import contextlib
-import time
-
-import pytest
-from observability import Prometheus, Training
-from testing_support.processes import Server, wait_until
+from observability import Prometheus, Training  # noqa: E402
+from testing_support.processes import Server, wait_until  # noqa: E402
 
 LAST_STEP = 1520  # of both traces
 

@@ -86,14 +86,12 @@ def test_every_metric_has_a_help_text(page):
         *DASHBOARDS,
         *(DEPLOY / "prometheus/rules").glob("*.yml"),
         *(ROOT / "docs").rglob("*.md"),
-        ROOT / "README.md",
+        *ROOT.glob("*.md"),
     ],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_every_name_in_use_is_exported(path, page):
-    recorded = r"(?::|\b)dimwatch_\w+:"  # names of recording rules hold a colon
-    text = re.sub(r"\w*:dimwatch_\w+:\w+", "", path.read_text())
-    assert recorded
+    text = re.sub(r"\w+:dimwatch_\w+:\w+", "", path.read_text())  # recording rules
     names = {PARTS.sub("", name) for name in METRIC.findall(text)}
     unknown = {name for name in names if name not in page and not name.endswith("_")}
     assert unknown == set()

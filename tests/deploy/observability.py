@@ -22,11 +22,14 @@ METRIC = re.compile(r"\bdimwatch_[a-z0-9_]+\b")
 
 
 def get_json(url):
-    """The JSON that `url` answers with, also when its status says error."""
+    """The JSON that `url` answers with, also when its status says error. HTTPError if that is none,
+    as while the program starts."""
     try:
         with urllib.request.urlopen(url, timeout=10) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
+        if error.headers.get_content_type() != "application/json":
+            raise
         return json.load(error)
 
 

@@ -208,7 +208,10 @@ class Run:
         return self
 
     def __exit__(self, kind, error, traceback):
-        self.finish(failed=kind is not None)
+        if kind is None:
+            self.finish()
+        else:
+            self.finish(failed=True, timeout=_EXIT_SECONDS)
 
     def _start(self, message, server, record):
         self.id, self.server = message.run_id, server

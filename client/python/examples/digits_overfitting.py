@@ -81,6 +81,7 @@ def main():
             probes[split].log(embeddings, step=step)
             progress.expect(step, split, accuracy)
         model.train()
+        progress.wait(step)
 
     step, epoch = 0, 0
     with run:
@@ -93,12 +94,10 @@ def main():
                 functional.cross_entropy(model(images[rows]), labels[rows]).backward()
                 optimizer.step()
                 step += 1
-            progress.show()
             epoch += 1
         evaluate(step)
         stopped = run.should_stop()
         decision = run.finish()
-    progress.show()
 
     title = "Digits, clean labels" if options.healthy else "Digits, 40 % wrong training labels"
     history = report.write(run, options.out, title)

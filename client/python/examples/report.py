@@ -1,7 +1,10 @@
 """What the examples share: options, a live line per evaluation, and the report at the end."""
 
 import os
+import sys
+import time
 
+import grpc
 import matplotlib
 
 matplotlib.use("Agg")
@@ -40,16 +43,29 @@ class Progress:
         self._waiting.setdefault(step, {})[split] = accuracy
 
     def show(self):
-        """Prints what is ready; never waits."""
+        """Prints what is ready, and what waited in vain for its estimates; never waits."""
+        latest = self._latest()
+        ready = [step for step in self._waiting if latest and step <= latest["step"]]
+        for step in ready or sorted(self._waiting)[:-2]:
+            accuracy = self._waiting.pop(step)
+            lids = [_lid(latest.get(split), step) for split in SPLITS]
+            print(f"{step:6d}  {accuracy['train']:7.3f} {accuracy['validation']:10.3f}  "
+                  f"{lids[0]:^14} {lids[1]:^14}  {self._judgement()}", flush=True)
+
+    def wait(self, step, seconds=5.0):
+        """Waits until `step` is estimated, then shows it. For examples whose whole training takes
+        no longer than a few estimates; a real one has no reason to wait."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._latest().get("step", -1) < step:
+            time.sleep(0.005)
+        self.show()
+
+    def _latest(self):
+        """{split: newest estimate, "step": up to which both are known}; {} before the first."""
         latest = {e.probe.split("/")[0]: e for e in self._run.estimates.values()}
         if set(latest) < set(SPLITS):
-            return
-        known = min(estimate.step for estimate in latest.values())
-        for step in [step for step in self._waiting if step <= known]:
-            accuracy = self._waiting.pop(step)
-            print(f"{step:6d}  {accuracy['train']:7.3f} {accuracy['validation']:10.3f}  "
-                  f"{_lid(latest['train'], step):^14} {_lid(latest['validation'], step):^14}  "
-                  f"{self._judgement()}", flush=True)
+            return {}
+        return {**latest, "step": min(estimate.step for estimate in latest.values())}
 
     def _judgement(self):
         active = [f"{signal.signal}({signal.probe.split('/')[0]}) {signal.state.lower()}"
@@ -59,7 +75,7 @@ class Progress:
 
 def _lid(estimate, step):
     """The estimate of this step; blank if it was overtaken by a later one."""
-    if estimate.step != step or estimate.mean is None:
+    if estimate is None or estimate.step != step or estimate.mean is None:
         return ""
     if estimate.standard_error is None:
         return f"{estimate.mean:.2f}"
@@ -70,7 +86,11 @@ def write(run, out, title):
     """Fetches the run from the server, draws it to `out`.png and .svg, prints what fired when.
 
     Returns the history."""
-    history = dimwatch.query.history(run.server, run.id)
+    try:
+        history = dimwatch.query.history(run.server, run.id)
+    except grpc.RpcError as error:
+        sys.exit(f"no picture: {run.server} does not answer ({error.details()}); "
+                 "start dimwatch-server, or name yours with --server")
     figure = draw(history, title)
     folder = os.path.dirname(os.path.abspath(out))
     os.makedirs(folder, exist_ok=True)

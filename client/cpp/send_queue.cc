@@ -41,48 +41,29 @@ bool SendQueue::Reserve(std::int64_t bytes) {
 
 void SendQueue::Push(v1::IngestRequest item, std::int64_t reserved) {
   if (item.has_samples()) {
-    const auto found = dropped_.find(item.samples().probe());
-    if (found != dropped_.end()) {
-      for (const Dropped& dropped : found->second) {
-        if (dropped.step == item.samples().step()) {
-          item.mutable_samples()->set_dropped_rows(dropped.rows);
-        } else {
-          PushDropReport(found->first, dropped);
-        }
-      }
-      dropped_.erase(found);
+    Newest& newest = newest_[item.samples().probe()];
+    if (newest.step != item.samples().step()) newest.told = false;
+    newest.step = item.samples().step();
+    if (newest.dropped_rows > 0 && newest.dropped_step == newest.step) {
+      item.mutable_samples()->set_dropped_rows(newest.dropped_rows);
+      newest.told = true;
     }
+    newest.dropped_rows = 0;
   }
   bytes_ += BytesOf(item) - reserved;
   waiting_.push_back(std::make_unique<v1::IngestRequest>(std::move(item)));
 }
 
 void SendQueue::NoteDropped(const std::string& probe, std::int64_t step, std::int64_t rows) {
-  std::vector<Dropped>& drops = dropped_[probe];
-  if (!drops.empty() && drops.back().step == step) {
-    drops.back().rows += rows;
-    return;
-  }
-  if (drops.size() == 2) drops.pop_back();
-  drops.push_back({step, rows});
+  Newest& newest = newest_[probe];
+  if (newest.dropped_step != step) newest.dropped_rows = 0;
+  newest.dropped_step = step;
+  newest.dropped_rows += rows;
 }
 
-void SendQueue::ReportDrops() {
-  for (const auto& [probe, drops] : dropped_) {
-    for (const Dropped& dropped : drops) PushDropReport(probe, dropped);
-  }
-  dropped_.clear();
-}
-
-void SendQueue::PushDropReport(const std::string& probe, const Dropped& dropped) {
-  auto item = std::make_unique<v1::IngestRequest>();
-  v1::SampleBatch& batch = *item->mutable_samples();
-  batch.set_probe(probe);
-  batch.set_step(dropped.step);
-  batch.set_dtype(v1::DTYPE_F32);
-  batch.set_dropped_rows(dropped.rows);
-  bytes_ += BytesOf(*item);
-  waiting_.push_back(std::move(item));
+bool SendQueue::NeedsWord(const std::string& probe, std::int64_t step) const {
+  const auto newest = newest_.find(probe);
+  return newest != newest_.end() && newest->second.step == step && !newest->second.told;
 }
 
 std::unique_ptr<v1::IngestRequest> SendQueue::TakeWaiting() {
@@ -142,7 +123,7 @@ std::int64_t SendQueue::Clear() {
   for (const auto& item : waiting_) rows += RowsOf(*item);
   numbered_.clear();
   waiting_.clear();
-  dropped_.clear();
+  newest_.clear();
   bytes_ = 0;
   unsent_ = 0;
   return rows;

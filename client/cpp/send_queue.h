@@ -30,12 +30,12 @@ class SendQueue {
   // Appends an item in place of the `reserved` bytes. A batch carries the rows of its step that
   // were dropped before it. O(1).
   void Push(v1::IngestRequest item, std::int64_t reserved);
-  // Notes that a batch did not fit. It is reported with the probe's next batch: on it, when that is
-  // of the same step, else in front of it by a batch without rows. Of several steps dropped in a
-  // row the first, which may have been sent in part, and the last are reported.
+  // Notes that rows did not fit; the next batch of this probe and step says so. A step that was
+  // dropped as a whole is a gap in the series, which needs no word.
   void NoteDropped(const std::string& probe, std::int64_t step, std::int64_t rows);
-  // Queues a batch without rows for every drop that no later batch has reported.
-  void ReportDrops();
+  // Whether a part of this step was accepted before without a word of dropped rows: then a drop
+  // must not go unsaid, or the estimate would pass as complete.
+  bool NeedsWord(const std::string& probe, std::int64_t step) const;
 
   bool empty() const { return waiting_.empty() && numbered_.empty() && taken_bytes_ == 0; }
   // Whether an item waits for its number.
@@ -68,11 +68,13 @@ class SendQueue {
     std::int64_t rows = 0;
     Item item;
   };
-  struct Dropped {
-    std::int64_t step = 0;
-    std::int64_t rows = 0;
+  // Of one probe.
+  struct Newest {
+    std::int64_t step = -1;  // accepted
+    bool told = false;       // a batch of it carries dropped rows
+    std::int64_t dropped_step = -1;
+    std::int64_t dropped_rows = 0;
   };
-  void PushDropReport(const std::string& probe, const Dropped& dropped);
 
   const std::int64_t capacity_bytes_;
   std::int64_t bytes_ = 0;
@@ -81,7 +83,7 @@ class SendQueue {
   std::deque<Numbered> numbered_;  // by ascending seq
   std::size_t unsent_ = 0;         // index into numbered_
   std::int64_t next_seq_ = 1;
-  std::map<std::string, std::vector<Dropped>> dropped_;  // by probe; one or two each
+  std::map<std::string, Newest> newest_;  // by probe
 };
 
 // Cuts a batch into batches of at most `max_bytes` of data each (one row at least), so that the

@@ -96,7 +96,8 @@ void Sender::Declare(v1::ProbeConfig config) {
 void Sender::LogSamples(v1::IngestRequest batch, const void* data, std::int64_t bytes) {
   if (InForkedChild()) return;
   const std::int64_t rows = batch.samples().rows();
-  const std::int64_t reserved = client_internal::SendQueue::BytesOf(batch) + bytes;
+  std::int64_t reserved = client_internal::SendQueue::BytesOf(batch) + bytes;
+  std::int64_t dropped = 0;
   {
     const std::lock_guard lock(mutex_);
     stats_.rows_logged += rows;
@@ -105,22 +106,34 @@ void Sender::LogSamples(v1::IngestRequest batch, const void* data, std::int64_t 
       return;
     }
     if (!queue_.Reserve(reserved)) {
-      stats_.rows_dropped += rows;
-      queue_.NoteDropped(batch.samples().probe(), batch.samples().step(), rows);
-      bytes = -1;
+      dropped = DropLocked(*batch.mutable_samples());
+      reserved = 0;
     }
   }
-  if (bytes < 0) {
-    Warn("dropped", "dropped " + std::to_string(rows) + " rows of probe '" +
+  if (dropped > 0) {
+    Warn("dropped", "dropped " + std::to_string(dropped) + " rows of probe '" +
                         batch.samples().probe() + "' at step " +
                         std::to_string(batch.samples().step()) +
                         ": the queue is full; RunStats::rows_dropped goes on counting");
-    return;
   }
-  batch.mutable_samples()->set_data(data, static_cast<std::size_t>(bytes));
+  if (dropped > 0 && dropped == rows) return;
+  const std::int64_t kept_bytes = dropped == 0 ? bytes : bytes / rows;
+  batch.mutable_samples()->set_data(data, static_cast<std::size_t>(kept_bytes));
   const std::lock_guard lock(mutex_);
   queue_.Push(std::move(batch), reserved);
   wake_.notify_all();
+}
+
+std::int64_t Sender::DropLocked(v1::SampleBatch& batch) {
+  const bool keeps_one = batch.rows() > 1 && queue_.NeedsWord(batch.probe(), batch.step());
+  const std::int64_t dropped = keeps_one ? batch.rows() - 1 : batch.rows();
+  stats_.rows_dropped += dropped;
+  queue_.NoteDropped(batch.probe(), batch.step(), dropped);
+  if (keeps_one) {
+    batch.set_rows(1);
+    batch.mutable_sample_ids()->Truncate(std::min(1, batch.sample_ids_size()));
+  }
+  return dropped;
 }
 
 void Sender::Refuse(const std::string& probe, std::int64_t step, std::int64_t rows,
@@ -154,7 +167,6 @@ bool Sender::Finish(milliseconds timeout, bool failed) {
     phase_ = Phase::kFinishing;
     failed_ = failed;
     finish_by_ = Clock::now() + timeout;
-    queue_.ReportDrops();
     wake_.notify_all();
     wake_.wait_until(lock, finish_by_, [this] { return phase_ != Phase::kFinishing; });
   }

@@ -54,6 +54,9 @@ class Sender {
   using Stream = grpc::ClientReaderWriterInterface<v1::IngestRequest, v1::IngestResponse>;
   enum class Phase { kOpen, kFinishing, kFinished, kRefused, kClosed };
 
+  // Gives up a batch that does not fit, but for one row where its step would else pass as complete.
+  // Returns the rows given up.
+  std::int64_t DropLocked(v1::SampleBatch& batch);
   void Loop();
   // One stream from Hello to its end. Returns whether it was welcomed.
   bool RunStream();

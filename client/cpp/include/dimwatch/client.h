@@ -12,8 +12,9 @@
 // Promised to the training loop:
 //  1. No call throws. Only Finish waits; Log takes microseconds and one copy of its data.
 //  2. Memory is bounded by RunOptions::queue_bytes, counted over everything that the server has not
-//     yet stored. A batch that does not fit is dropped whole, and what was accepted before is kept;
-//     the estimates of a step with dropped rows say so and feed no signal.
+//     yet stored. A batch that does not fit is dropped, and what was accepted before is kept. Where
+//     a part of its step was accepted, one row more carries the word of it to the server: that
+//     step's estimate then is incomplete and feeds no signal. A step dropped as a whole is a gap.
 //  3. A server that is absent, slow, hung or restarted only delays: items are kept until the server
 //     has them durably, and sent again over a new connection. The run is created when the server
 //     comes up.

@@ -73,7 +73,7 @@ def test_variables_are_defined_before_they_are_used_and_used_at_all(board):
         used = re.findall(r"\$(\w+)", variable["query"]["query"])
         assert set(used) <= set(names[:place]), variable["name"]
     text = json.dumps([board["panels"], variables])
-    used = {a or b for a, b in re.findall(r"\$(?:\{(\w+)\}|(\w+))", text)} - {"__rate_interval"}
+    used = {a or b for a, b in re.findall(r"\$(?:\{(\w+)\}|(\w+))", text)} - {"__rate_interval", "__range"}
     assert used == set(names)
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from observability import DASHBOARDS
 
-BUILTIN = {"__rate_interval": "10s"}
+BUILTIN = {"__rate_interval": "10s", "__range": "600s"}
 
 
 def queries():

@@ -14,21 +14,19 @@ double DifferenceError(const Level& a, const Level& b) {
 }
 
 void Course::Observe(const EstimatePoint& point) {
-  Level now{point.step, *point.mean, point.standard_error, count_, 0, count_};
+  const std::int64_t index = count();
+  Level now{point.step, *point.mean, point.standard_error, index, 0, index};
   if (!chain_broken_ && point.paired_change_standard_error) {
     const double error = *point.paired_change_standard_error;
     now.path_variance = current().path_variance + error * error;
     now.chain = current().chain;
   }
   chain_broken_ = false;
-  if (count_ == 0) start_ = now;
-  if (count_ == 0 || now.mean > peak_.mean) peak_ = floor_since_peak_ = fallen_to_ = now;
-  if (count_ == 0 || now.mean < floor_.mean) floor_ = risen_to_ = now;
-  if (now.mean < floor_since_peak_.mean) floor_since_peak_ = now;
-  ++count_;
-  recent_.push_back(now);
-  if (std::ssize(recent_) > 3 * settings_.patience) recent_.pop_front();
-  if (IsAbove(risen_to_)) risen_to_ = now;
+  const bool first = levels_.empty();
+  levels_.push_back(now);
+  if (first || now.mean < lowest_.mean) lowest_ = now;
+  if (first || now.mean > highest_.mean) highest_ = lowest_since_highest_ = fallen_to_ = now;
+  if (now.mean < lowest_since_highest_.mean) lowest_since_highest_ = now;
   if (IsBelow(fallen_to_)) fallen_to_ = now;
 }
 
@@ -45,37 +43,77 @@ bool Course::IsBelow(const Level& reference) const {
   return reference.mean - current().mean > Threshold(reference, current());
 }
 
-bool Course::HasDeclined() const { return start_.mean - floor_.mean > Threshold(start_, floor_); }
-
-bool Course::HasRisen() const { return peak_.mean - start_.mean > Threshold(start_, peak_); }
-
-bool Course::GoesOn(std::int64_t began, std::int64_t progressed) const {
-  const std::int64_t now = count_ - 1;
-  return progressed > began &&
-         now - progressed <= std::max<std::int64_t>(2 * settings_.patience, (now - began) / 2);
+bool Course::HasDeclined() const {
+  return start().mean - lowest_.mean > Threshold(start(), lowest_);
 }
 
-bool Course::IsStillRising() const { return GoesOn(floor_.index, risen_to_.index); }
+bool Course::HasRisen() const {
+  return highest_.mean - start().mean > Threshold(start(), highest_);
+}
 
-bool Course::IsStillFalling() const { return GoesOn(peak_.index, fallen_to_.index); }
+bool Course::IsFalling() const {
+  const std::int64_t now = current().index;
+  const std::int64_t began = highest_.index;
+  const std::int64_t reached = fallen_to_.index;
+  return reached > began &&
+         now - reached <= std::max<std::int64_t>(2 * settings_.patience, (now - began) / 2);
+}
+
+bool Course::HasRisenSteadily(const Level& minimum) const {
+  constexpr double kLaterShare = 0.25;
+  const std::int64_t now = current().index;
+  const std::int64_t width =
+      std::clamp<std::int64_t>((now - minimum.index) / 4, 1, settings_.patience);
+  const std::int64_t middle = (minimum.index + now + 1) / 2;
+  const double newest = Average(now - width + 1, width);
+  return newest - Average(middle - width / 2, width) >= kLaterShare * (newest - minimum.mean);
+}
+
+double Course::Average(std::int64_t first, std::int64_t count) const {
+  double sum = 0;
+  for (std::int64_t i = first; i < first + count; ++i) {
+    sum += levels_[static_cast<std::size_t>(i)].mean / static_cast<double>(count);
+  }
+  return sum;
+}
+
+std::span<const Level> Course::RecentLevels() const {
+  const std::int64_t size = 3 * settings_.patience;
+  if (count() < size) return {};
+  return std::span(levels_).last(static_cast<std::size_t>(size));
+}
+
+bool Course::IsFlat() const {
+  const std::optional<Trend> line = trend();
+  if (!line) return false;
+  const std::span<const Level> recent = RecentLevels();
+  const std::int64_t size = std::ssize(recent);
+  const double average = Average(count() - size, size);
+  const double delta = settings_.min_delta * std::abs(average);
+  const bool all_near = std::all_of(recent.begin(), recent.end(), [&](const Level& level) {
+    return std::abs(level.mean - average) <=
+           std::max(delta, settings_.z_score * level.error.value_or(0));
+  });
+  return all_near && std::abs(line->change) <= std::min(delta, settings_.z_score * line->error);
+}
 
 std::optional<Trend> Course::trend() const {
-  const std::ptrdiff_t size = 3 * settings_.patience;
-  if (std::ssize(recent_) < size) return std::nullopt;
-  const double n = static_cast<double>(size);
+  const std::span<const Level> recent = RecentLevels();
+  if (recent.empty()) return std::nullopt;
+  const double n = static_cast<double>(recent.size());
   const auto x = [&](const Level& level) {
-    return static_cast<double>(level.step.value - recent_.front().step.value);
+    return static_cast<double>(level.step.value - recent.front().step.value);
   };
   double mean_x = 0;
   double mean_y = 0;
-  for (const Level& level : recent_) {
+  for (const Level& level : recent) {
     mean_x += x(level) / n;
     mean_y += level.mean / n;
   }
   double sxx = 0;
   double sxy = 0;
   double error_variance = 0;  // of sxy, from the errors of the levels
-  for (const Level& level : recent_) {
+  for (const Level& level : recent) {
     const double dx = x(level) - mean_x;
     const double error = level.error.value_or(0);
     sxx += dx * dx;
@@ -84,20 +122,19 @@ std::optional<Trend> Course::trend() const {
   }
   const double slope = sxy / sxx;
   double residual_squares = 0;
-  for (const Level& level : recent_) {
+  for (const Level& level : recent) {
     const double residual = level.mean - mean_y - slope * (x(level) - mean_x);
     residual_squares += residual * residual;
   }
-  const double span = x(recent_.back());
+  const double span = x(recent.back());
   const double slope_error =
       std::max(std::sqrt(error_variance) / sxx, std::sqrt(residual_squares / ((n - 2) * sxx)));
   return Trend{slope * span, slope_error * span};
 }
 
 Step Course::horizon() const {
-  const std::size_t back =
-      std::min<std::size_t>(recent_.size(), 2 * static_cast<std::size_t>(settings_.patience) + 1);
-  return recent_[recent_.size() - back].step;
+  const std::int64_t index = std::max<std::int64_t>(0, count() - 1 - 2 * settings_.patience);
+  return levels_[static_cast<std::size_t>(index)].step;
 }
 
 }  // namespace dimwatch

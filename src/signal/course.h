@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "src/signal/types.h"
 
@@ -26,7 +27,7 @@ struct Level {
 // is smaller still). 0 where neither is known.
 double DifferenceError(const Level& a, const Level& b);
 
-// A line through the recent levels.
+// A line through recent levels.
 struct Trend {
   double change = 0;  // along the line, from the first to the last level
   double error = 0;   // standard error of `change`: from the levels' errors, or from their scatter
@@ -44,13 +45,14 @@ class Course {
   // The next paired change does not refer to the last level.
   void BreakChain() { chain_broken_ = true; }
 
-  std::int64_t count() const { return count_; }
+  std::int64_t count() const { return std::ssize(levels_); }
   // REQUIRES for all below: count() > 0.
-  const Level& start() const { return start_; }
-  const Level& current() const { return recent_.back(); }
-  const Level& peak() const { return peak_; }    // highest so far, the first of equals
-  const Level& floor() const { return floor_; }  // lowest so far, the first of equals
-  const Level& floor_since_peak() const { return floor_since_peak_; }
+  const Level& start() const { return levels_.front(); }
+  const Level& current() const { return levels_.back(); }
+  // The first of equals each.
+  const Level& lowest() const { return lowest_; }
+  const Level& highest() const { return highest_; }
+  const Level& lowest_since_highest() const { return lowest_since_highest_; }
 
   // How far apart two levels must be to differ by more than noise and min_delta: the larger of
   // z_score times the error of their difference, and min_delta times the mean of `reference`.
@@ -58,35 +60,38 @@ class Course {
   // The current level is above (below) `reference` by more than the threshold.
   bool IsAbove(const Level& reference) const;
   bool IsBelow(const Level& reference) const;
-  // The floor lies below the start by more than the threshold: what DESIGN calls a real decline.
+  // The lowest level is below the start by more than the threshold: a real decline.
   bool HasDeclined() const;
-  // The peak lies above the start by more than the threshold.
+  // The highest level is above the start by more than the threshold.
   bool HasRisen() const;
-
-  // A rise (fall) goes on while it reaches a new level beyond the threshold at least every
-  // 2 x patience estimates, or within half of the time since it began, whichever is longer. So the
-  // judgement does not depend on how often the job evaluates.
-  bool IsStillRising() const;   // since the floor
-  bool IsStillFalling() const;  // since the peak
+  // The fall reaches new levels, each beyond the last by more than the threshold, at least every
+  // 2 x patience estimates, or within half of the time since it began, whichever is longer: the
+  // judgement should not depend on how often the job evaluates.
+  bool IsFalling() const;
+  // The later half of the time since the minimum brought at least a quarter of the rise: a steady
+  // rise brings half of it, one that has flattened nothing. Of averages of up to `patience` levels.
+  bool HasRisenSteadily(const Level& minimum) const;
 
   // Of the last 3 x patience levels; none before there are so many. x is the step.
   std::optional<Trend> trend() const;
+  // The trend's change is neither more than z_score of its errors nor more than min_delta of the
+  // average, and every level is as near to the average (by its own error): a V is not flat. False
+  // without a trend.
+  bool IsFlat() const;
   // Step of the level 2 x patience estimates ago, or of the first.
   Step horizon() const;
 
  private:
-  bool GoesOn(std::int64_t began, std::int64_t progressed) const;
+  double Average(std::int64_t first, std::int64_t count) const;
+  std::span<const Level> RecentLevels() const;  // the last 3 x patience, or empty
 
   SignalSettings settings_;
-  std::int64_t count_ = 0;
+  std::vector<Level> levels_;
   bool chain_broken_ = true;
-  Level start_;
-  Level peak_;
-  Level floor_;
-  Level floor_since_peak_;
-  Level risen_to_;            // the last new level of the rise since the floor
-  Level fallen_to_;           // the last new level of the fall since the peak
-  std::deque<Level> recent_;  // the last 3 x patience
+  Level lowest_;
+  Level highest_;
+  Level lowest_since_highest_;
+  Level fallen_to_;  // the last new level of the fall from the highest
 };
 
 }  // namespace dimwatch

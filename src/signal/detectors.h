@@ -39,14 +39,18 @@ struct ProbeView {
   std::optional<MetricChange> validation_loss;
 };
 
+// The mean LID has really declined: below its start by more than noise and min_delta. Or it rose
+// and fell again on both splits; on one split alone such a fall may be a dip on the way up.
+bool HasDeclined(const ProbeView& view);
+
 // After a real decline the trend of the last 3 x patience estimates is flat: its change is neither
 // more than z_score standard errors nor more than min_delta. On both splits where both are watched.
 // best_step: the newest estimate.
 Finding FindExhausted(const ProbeView& view);
 
-// After a real decline the level is above the minimum by more than noise and min_delta, and the
-// rise goes on. On both splits where both are watched. best_step: the minimum, of the validation
-// split where it is watched, for it is the one that tells about unseen inputs.
+// After a real decline the level is above the minimum by more than noise and min_delta, on both
+// splits where both are watched, and has risen steadily on one of them. best_step: the minimum,
+// of the validation split where it is watched, for that tells about unseen inputs.
 Finding FindOverfitting(const ProbeView& view);
 
 // The level is above the start by more than noise and min_delta, while the training loss has fallen

@@ -21,8 +21,8 @@ Finding FindDiverging(const SignalSettings& settings, const SplitGap& closest,
   Finding finding;
   finding.holds = growth > threshold;
   finding.reason = absl::StrFormat(
-      "validation LID is %.3g times the training LID; it was %.3g times at step %d, and their "
-      "distance grew by %.3g (log) where %.3g is noise",
+      "validation LID is %.3g times the training LID after %.3g times at step %d: the logarithm of "
+      "their ratio moved by %.3g (threshold %.3g)",
       std::exp(now.log_ratio), std::exp(closest.log_ratio), closest.step.value, growth, threshold);
   finding.evidence = {{"ratio", std::exp(now.log_ratio)},
                       {"closest_ratio", std::exp(closest.log_ratio)},

@@ -5,7 +5,7 @@ namespace dimwatch {
 namespace {
 
 bool RoseAndFell(const Course& course) {
-  return course.HasRisen() && course.IsBelow(course.peak());
+  return course.HasRisen() && course.IsBelow(course.highest());
 }
 
 }  // namespace
@@ -13,17 +13,17 @@ bool RoseAndFell(const Course& course) {
 Finding FindGeneralizing(const ProbeView& view) {
   const Course& course = view.course;
   const Course* other = view.other;
-  const Level& peak = course.peak();
+  const Level& peak = course.highest();
   const double fall = peak.mean - course.current().mean;
   const double threshold = course.Threshold(peak, course.current());
   Finding finding;
   finding.holds = RoseAndFell(course) && (!other || RoseAndFell(*other)) &&
-                  !course.IsAbove(course.floor_since_peak()) &&
-                  (course.IsStillFalling() || (other && other->IsStillFalling()));
+                  !course.IsAbove(course.lowest_since_highest()) &&
+                  (course.IsFalling() || (other && other->IsFalling()));
   finding.reason = absl::StrFormat(
-      "the mean LID rose from %.4g to %.4g at step %d and %s to %.4g, by %.3g where %.3g is noise",
-      course.start().mean, peak.mean, peak.step.value, fall > threshold ? "fell" : "came",
-      course.current().mean, fall, threshold);
+      "the mean LID rose from %.4g to its peak %.4g at step %d and is %.3g below it at %.4g "
+      "(threshold %.3g)",
+      course.start().mean, peak.mean, peak.step.value, fall, course.current().mean, threshold);
   finding.evidence = {{"mean", course.current().mean},
                       {"start", course.start().mean},
                       {"peak", peak.mean},
@@ -33,9 +33,9 @@ Finding FindGeneralizing(const ProbeView& view) {
   if (other) {
     finding.reason +=
         absl::StrFormat("; %s is at %.4g after a peak of %.4g at step %d", view.other_name,
-                        other->current().mean, other->peak().mean, other->peak().step.value);
+                        other->current().mean, other->highest().mean, other->highest().step.value);
     finding.evidence["other_mean"] = other->current().mean;
-    finding.evidence["other_peak"] = other->peak().mean;
+    finding.evidence["other_peak"] = other->highest().mean;
   }
   return finding;
 }

@@ -22,8 +22,8 @@ Finding FindMemorizing(const ProbeView& view) {
                   (!view.train_loss || HasFallen(view.settings, *view.train_loss)) &&
                   (!view.validation_loss || !HasFallen(view.settings, *view.validation_loss));
   finding.reason =
-      absl::StrFormat("the mean LID is %.4g after a start at %.4g, %+.3g where %.3g is noise",
-                      course.current().mean, start.mean, rise, threshold);
+      absl::StrFormat("the mean LID is %.4g, %+.3g against its start at %.4g (threshold %.3g)",
+                      course.current().mean, rise, start.mean, threshold);
   finding.evidence = {{"mean", course.current().mean},
                       {"start", start.mean},
                       {"rise", rise},

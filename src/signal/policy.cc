@@ -77,8 +77,8 @@ Decision Decide(const PolicySettings& settings, const std::vector<FiringSignal>&
     if (voters.empty()) continue;
     std::optional<std::string> held;
     if (std::ssize(voters) < settings.min_probes) {
-      held =
-          absl::StrFormat("%d probes of %d that a STOP needs", voters.size(), settings.min_probes);
+      held = absl::StrFormat("only on %d of the %d probes that a STOP needs", voters.size(),
+                             settings.min_probes);
     } else {
       held = HeldBack(settings, firing, voters, metrics, now);
     }

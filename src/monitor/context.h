@@ -1,0 +1,46 @@
+// What all runs of one monitor share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "src/base/clock.h"
+#include "src/base/thread_pool.h"
+#include "src/monitor/dispatcher.h"
+#include "src/monitor/monitor.h"
+#include "src/store/store.h"
+
+namespace dimwatch {
+
+// Thread-safe.
+class Counters {
+ public:
+  void CountBatch(std::int64_t rows, std::int64_t bytes);
+  void CountRejectedRows(const std::string& reason, std::int64_t rows);
+  void CountStoreError() { ++store_errors_; }
+  // Fills the counters of `stats`.
+  void Read(MonitorStats& stats) const;
+
+ private:
+  std::atomic<std::int64_t> rows_{0};
+  std::atomic<std::int64_t> bytes_{0};
+  std::atomic<std::int64_t> batches_{0};
+  std::atomic<std::int64_t> store_errors_{0};
+  mutable std::mutex mutex_;
+  std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
+};
+
+struct MonitorContext {
+  MonitorOptions options;
+  Store& store;
+  ThreadPool& pool;
+  const Clock& clock;
+  EstimateObserver observer;
+  Counters counters;
+  Dispatcher dispatcher;
+};
+
+}  // namespace dimwatch

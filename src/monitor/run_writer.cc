@@ -1,0 +1,227 @@
+// The part of RunActor that runs on the pool: one at a time, in order.
+#include <algorithm>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/names.h"
+#include "src/monitor/run_actor.h"
+#include "src/monitor/stored_run.h"
+
+namespace dimwatch {
+
+void RunActor::Work() {
+  constexpr int kTasksPerTurn = 64;  // then other runs have theirs
+  for (int i = 0; i < kTasksPerTurn;) {
+    if (!CommitPending()) return RestUncommitted();
+    if (std::optional<Task> task = TakeTask()) {
+      Do(*std::move(task));
+      ++i;
+    } else if (view_is_old_) {
+      Publish(pipeline_->run());
+    } else if (Rest()) {
+      return;
+    }
+  }
+  Start();
+}
+
+std::optional<RunActor::Task> RunActor::TakeTask() {
+  const std::lock_guard lock(mutex_);
+  if (queue_.empty() || draining_) return std::nullopt;
+  Task task = std::move(queue_.front());
+  queue_.pop_front();
+  return task;
+}
+
+// Returns false if there is more to do after all. Afterwards the writer touches nothing.
+bool RunActor::Rest() {
+  const std::lock_guard lock(mutex_);
+  if (!queue_.empty() && !draining_) return false;
+  store_fails_ = false;
+  scheduled_ = false;
+  idle_.notify_all();
+  return true;
+}
+
+// Items wait for the store; callers do not.
+void RunActor::RestUncommitted() {
+  std::vector<Done> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Task& task : queue_) {
+      if (task.done) waiting.push_back(task.done);
+    }
+    queued_items_ -= static_cast<std::int64_t>(
+        std::erase_if(queue_, [](const Task& task) { return static_cast<bool>(task.done); }));
+    ending_ = pending_->changes.run.end_time.has_value();
+    store_fails_ = true;
+    scheduled_ = false;
+    idle_.notify_all();
+  }
+  for (const Done& done : waiting) {
+    done(absl::UnavailableError("the store fails at present; try again"));
+  }
+}
+
+void RunActor::Do(Task task) {
+  if (task.item) {
+    Apply(task);
+  } else {
+    Changes changes = task.change();
+    const bool commits = changes.ok() && *changes;
+    if (commits) {
+      pending_ = Pending{**std::move(changes), std::move(task.done)};
+    } else if (task.done) {
+      task.done(changes.status());
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  if (deleted_) return;
+  --queued_items_;
+  queued_bytes_ -= task.bytes;
+  if (!session_waits_ || queued_bytes_ > context_.options.max_queued_bytes_per_run / 2) return;
+  session_waits_ = false;
+  if (session_) session_->PostRoom();
+}
+
+void RunActor::Apply(const Task& task) {
+  if (!pipeline_) return;
+  const absl::Duration waited = context_.clock.Monotonic() - task.queued_at;
+  std::optional<RunChanges> changes = pipeline_->Apply(*task.item);
+  view_is_old_ = true;
+  window_bytes_ = pipeline_->window_bytes();
+  const std::int64_t nonfinite = pipeline_->nonfinite_rows() - counted_nonfinite_rows_;
+  if (nonfinite > 0) context_.counters.CountRejectedRows("nonfinite", nonfinite);
+  counted_nonfinite_rows_ += nonfinite;
+  if (!changes) return;
+  if (context_.observer) {
+    for (const EstimateRecord& record : changes->estimates) {
+      context_.observer({.estimator = record.estimate.settings.estimator,
+                         .index = record.estimate.settings.index,
+                         .queue_seconds = absl::ToDoubleSeconds(waited),
+                         .compute_seconds = record.estimate.seconds});
+    }
+  }
+  pending_ = Pending{*std::move(changes), {}};
+}
+
+// Returns false if the store failed: what is pending stays so.
+bool RunActor::CommitPending() {
+  if (!pending_) return true;
+  absl::Status status;
+  bool deleted = false;
+  {
+    const std::lock_guard lock(commit_mutex_);
+    deleted = deleted_;
+    status = deleted ? absl::NotFoundError(absl::StrCat("run ", Quoted(run_id_), " was deleted"))
+                     : context_.store.Commit(pending_->changes);
+  }
+  const Done done = std::exchange(pending_->done, {});
+  if (status.ok()) {
+    const RunChanges changes = std::move(pending_->changes);
+    pending_.reset();
+    AfterCommit(changes);
+  } else if (deleted) {
+    pending_.reset();
+  } else {
+    context_.counters.CountStoreError();
+  }
+  if (done) done(status);
+  return !pending_;
+}
+
+void RunActor::AfterCommit(const RunChanges& changes) {
+  Publish(changes.run);
+  const auto shared = std::make_shared<const RunChanges>(changes);
+  {
+    const std::lock_guard lock(mutex_);
+    if (session_) session_->PostChanges(shared);
+  }
+  {
+    const std::lock_guard lock(view_mutex_);
+    for (const auto& weak : subscriptions_) {
+      if (const auto subscription = weak.lock()) subscription->Post();
+    }
+  }
+  if (changes.run.end_time) {
+    End(changes.run);
+  } else {
+    Trim();
+  }
+}
+
+// What is committed needs no log. What the writer holds stands where the store stands.
+void RunActor::Trim() {
+  const std::lock_guard lock(mutex_);
+  if (!log_) return;
+  if (!log_->Trim(pipeline_->first_needed_seq()).ok()) context_.counters.CountStoreError();
+  log_bytes_ = log_->bytes();
+}
+
+void RunActor::End(const RunRecord& run) {
+  pipeline_.reset();
+  window_bytes_ = 0;
+  const std::lock_guard lock(mutex_);
+  log_.reset();
+  log_bytes_ = 0;
+  std::error_code leftover;  // is emptied when a run of this id is created
+  std::filesystem::remove_all(log_folder(), leftover);
+  if (session_) {
+    session_->End(absl::FailedPreconditionError(
+        absl::StrCat("run ", Quoted(run_id_), " has ended as ", std::string(Name(run.state)))));
+  }
+  session_.reset();
+}
+
+void RunActor::Publish(const RunRecord& run) {
+  auto view = std::make_shared<RunView>(*this->view());
+  view->run = run;
+  if (pipeline_) {
+    view->decision = pipeline_->decision();
+    view->decision_time = pipeline_->decision_time();
+    view->signals = pipeline_->signals();
+    view->latest_estimates = pipeline_->latest_estimates();
+    view->latest_scalars = pipeline_->latest_scalars();
+    window_bytes_ = pipeline_->window_bytes();
+  }
+  view_is_old_ = false;
+  const std::lock_guard lock(view_mutex_);
+  view_ = std::move(view);
+}
+
+RunActor::Changes RunActor::Change(const RunUpdate& update) {
+  RunRecord run = view()->run;
+  const std::string name = update.display_name.value_or(run.display_name);
+  const auto labels = update.labels.value_or(run.labels);
+  const bool rejudges = update.signals || update.policy;
+  if (!pipeline_) {
+    if (rejudges) {
+      return absl::FailedPreconditionError(absl::StrCat("run ", Quoted(run_id_), " has ended as ",
+                                                        std::string(Name(run.state)),
+                                                        "; its signals and policy are settled"));
+    }
+    run.display_name = name;
+    run.labels = labels;
+    RunChanges changes;
+    changes.run = std::move(run);
+    return changes;
+  }
+  if (!rejudges) return pipeline_->Describe(name, labels);
+  const absl::StatusOr<std::vector<EventRecord>> history = ReadHistory(context_.store, run_id_);
+  if (!history.ok()) return history.status();
+  pipeline_->Describe(name, labels);
+  return pipeline_->Rejudge(update.signals.value_or(run.signals),
+                            update.policy.value_or(run.policy), *history);
+}
+
+RunActor::Changes RunActor::ChangeToEnded(bool failed) {
+  if (pipeline_) return pipeline_->Finish(failed);
+  const RunState state = view()->run.state;
+  if (state == (failed ? RunState::kFailed : RunState::kFinished)) return std::nullopt;
+  return absl::FailedPreconditionError(
+      absl::StrCat("run ", Quoted(run_id_), " has ended as ", std::string(Name(state))));
+}
+
+}  // namespace dimwatch

@@ -1,0 +1,103 @@
+#include "src/window/rolling_window.h"
+
+#include <gmock/gmock.h>
+
+#include <memory>
+#include <numeric>
+#include <random>
+
+#include "tests/window/batches.h"
+
+namespace dimwatch {
+namespace {
+
+using testing::Batch;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::Values;
+
+TEST(RollingWindowTest, HoldsTheLastSamplesAndSaysHowFullItIs) {
+  RollingWindow window(4, 2, {});
+  WindowUpdate update = window.Add(Batch(1, 1, {1, 2}).batch);
+  ASSERT_EQ(update.clouds.size(), 1U);
+  EXPECT_EQ(update.clouds[0].fill, 0.5);
+  update = window.Add(Batch(2, 2, {3, 4, 5}).batch);
+  ASSERT_EQ(update.clouds.size(), 1U);
+  EXPECT_EQ(update.clouds[0].step, Step{2});
+  EXPECT_EQ(update.clouds[0].fill, 1);
+  EXPECT_THAT(Values(update.clouds[0]), ElementsAre(2, 3, 4, 5));
+}
+
+TEST(RollingWindowTest, EstimatesEverySoManyRowsAndAtMostOncePerStep) {
+  RollingWindow window(10, 3, {});
+  EXPECT_THAT(window.Add(Batch(1, 1, {1, 2}).batch).clouds, IsEmpty());
+  EXPECT_EQ(window.Add(Batch(2, 1, {3}).batch).clouds.size(), 1U);
+  EXPECT_THAT(window.Add(Batch(3, 1, {4, 5, 6}).batch).clouds, IsEmpty());
+  EXPECT_THAT(window.Add(Batch(4, 2, {7, 8}).batch).clouds, IsEmpty());
+  EXPECT_EQ(window.Add(Batch(5, 3, {9}).batch).clouds.size(), 1U);
+}
+
+TEST(RollingWindowTest, ARewindDropsTheRowsFromThatStepOn) {
+  RollingWindow window(10, 2, {});
+  window.Add(Batch(1, 1, {1, 2}).batch);
+  window.Add(Batch(2, 5, {3, 4}).batch);
+  window.Add(Batch(3, 7, {5}).batch);
+  const WindowUpdate update = window.Add(Batch(4, 5, {6, 7}).batch);
+  EXPECT_EQ(update.rewound_to, Step{5});
+  ASSERT_EQ(update.clouds.size(), 1U);
+  EXPECT_THAT(Values(update.clouds[0]), ElementsAre(1, 2, 6, 7));
+}
+
+TEST(RollingWindowTest, ReportsDroppedRowsAsLongAsTheirBatchIsHeld) {
+  RollingWindow window(2, 1, {});
+  Batch lossy(1, 1, {1, 2});
+  lossy.batch.dropped_rows = 5;
+  EXPECT_EQ(window.Add(lossy.batch).clouds[0].dropped_rows, 5);
+  EXPECT_EQ(window.Add(Batch(2, 2, {3}).batch).clouds[0].dropped_rows, 5);
+  EXPECT_EQ(window.Add(Batch(3, 3, {4}).batch).clouds[0].dropped_rows, 0);
+}
+
+// Refilled from the batches that it says it needs, a window gives the same clouds as one that was
+// never interrupted.
+TEST(RollingWindowTest, RefilledFromWhatItNeedsEqualsNeverInterrupted) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    const auto below = [&](int n) {
+      return static_cast<std::int64_t>(random() % static_cast<unsigned>(n));
+    };
+    const std::int64_t points = 1 + below(12);
+    const std::int64_t every = 1 + below(static_cast<int>(points));
+    RollingWindow whole(points, every, {});
+    auto interrupted = std::make_unique<RollingWindow>(points, every, std::vector<Step>());
+    std::vector<std::unique_ptr<Batch>> log;
+    std::vector<Step> estimated;
+    std::int64_t step = 0;
+    float value = 0;
+    for (std::int64_t seq = 1; seq <= 60; ++seq) {
+      step = below(8) == 0 ? std::max<std::int64_t>(0, step - below(6)) : step + below(3);
+      std::vector<float> values(static_cast<std::size_t>(1 + below(6)));
+      std::iota(values.begin(), values.end(), value);
+      value += 10;
+      log.push_back(std::make_unique<Batch>(seq, step, values));
+      const WindowUpdate a = whole.Add(log.back()->batch);
+      const WindowUpdate b = interrupted->Add(log.back()->batch);
+      ASSERT_EQ(a.rewound_to, b.rewound_to);
+      ASSERT_EQ(a.clouds.size(), b.clouds.size()) << "seed " << seed << " seq " << seq;
+      if (a.rewound_to) std::erase_if(estimated, [&](Step s) { return s >= *a.rewound_to; });
+      for (std::size_t i = 0; i < a.clouds.size(); ++i) {
+        ASSERT_EQ(Values(a.clouds[i]), Values(b.clouds[i]));
+        ASSERT_EQ(a.clouds[i].fill, b.clouds[i].fill);
+        estimated.push_back(a.clouds[i].step);
+      }
+      if (below(4) != 0) continue;
+      const std::int64_t needed = *interrupted->first_needed_seq() - below(3);
+      interrupted = std::make_unique<RollingWindow>(points, every, estimated);
+      for (const auto& batch : log) {
+        if (batch->batch.seq >= needed) interrupted->Refill(batch->batch);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dimwatch

@@ -15,11 +15,12 @@ namespace {
 
 constexpr int kBusyTimeoutMilliseconds = 10'000;
 
-bool DiskIsFull(sqlite3* db, int code) {
-  if (code == SQLITE_FULL) return true;
-  const int system_error = sqlite3_system_errno(db);
-  return code == SQLITE_IOERR &&
-         (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG);
+// sqlite3_system_errno stays 0 for a failed write of the write-ahead log (3.40), but errno is
+// right.
+bool DiskIsFull(int code, int system_error) {
+  return code == SQLITE_FULL ||
+         (code == SQLITE_IOERR &&
+          (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG));
 }
 
 }  // namespace
@@ -65,6 +66,7 @@ void SqliteQuery::BindOne(std::string_view value) {
 absl::StatusOr<bool> SqliteQuery::Next() {
   DIMWATCH_RETURN_IF_ERROR(status_);
   column_ = 0;
+  errno = 0;
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
@@ -157,6 +159,7 @@ absl::StatusOr<SqliteQuery> SqliteConnection::Prepare(std::string_view sql) {
 }
 
 absl::Status SqliteConnection::Execute(const std::string& sql) {
+  errno = 0;
   if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) {
     return absl::OkStatus();
   }
@@ -175,10 +178,11 @@ absl::StatusOr<std::int64_t> SqliteConnection::Integer(std::string_view sql) {
 }
 
 absl::Status SqliteConnection::Error(std::string_view doing) const {
+  const int system_error = errno;
   const int code = sqlite3_errcode(db_);
   const std::string message =
       absl::StrCat("SQLite: ", sqlite3_errmsg(db_), ": ", std::string(doing));
-  if (DiskIsFull(db_, code)) return absl::ResourceExhaustedError(message);
+  if (DiskIsFull(code, system_error)) return absl::ResourceExhaustedError(message);
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) return absl::DataLossError(message);
   return absl::InternalError(message);
 }

@@ -1,0 +1,288 @@
+#include "src/store/sample_log.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <xxhash.h>
+
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "tests/store/describe.h"
+#include "tests/store/random_records.h"
+
+namespace dimwatch {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kSegmentHeader = 16;
+
+struct Opened {
+  std::unique_ptr<SampleLog> log;
+  std::vector<std::string> items;
+  SampleLog::Recovery recovery;
+};
+
+Opened OpenLog(const fs::path& folder) {
+  Opened opened;
+  auto log = SampleLog::Open(
+      folder, [&](const IngestItem& item) { opened.items.push_back(Describe(item)); },
+      &opened.recovery);
+  EXPECT_TRUE(log.ok()) << log.status();
+  if (log.ok()) opened.log = *std::move(log);
+  return opened;
+}
+
+std::vector<std::string> AppendAll(SampleLog& log, const std::vector<IngestItem>& items) {
+  for (const IngestItem& item : items) {
+    const absl::Status status = log.Append(item);
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  return DescribeAll(items);
+}
+
+std::string ReadFile(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+// Removes the old file first: ext4 flushes one that is truncated and written again.
+void WriteFile(const fs::path& file, const std::string& bytes) {
+  fs::remove(file);
+  std::ofstream(file, std::ios::binary | std::ios::trunc)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+std::vector<fs::path> Files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::int64_t BytesOnDisk(const fs::path& folder) {
+  std::int64_t sum = 0;
+  for (const fs::path& file : Files(folder)) sum += static_cast<std::int64_t>(fs::file_size(file));
+  return sum;
+}
+
+std::vector<IngestItem> SmallItems() {
+  RandomRecords random(5);
+  return {random.Samples(1, 1, 3), ScalarItem{2, Step{1}, {{"loss", 0.5}}},
+          ScalarItem{3, Step{2}, {}}, random.Samples(4, 1, 1)};
+}
+
+// 20 MiB each: four and more make several segments.
+std::vector<IngestItem> LargeItems(int count) {
+  std::vector<IngestItem> items;
+  for (int i = 0; i < count; ++i) {
+    SampleItem item;
+    item.seq = 10 * (i + 1);
+    item.probe = "train/last";
+    item.rows = 20 << 10;
+    item.dim = 256;
+    item.data.assign(20 << 20, static_cast<char>(i));
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+TEST(SampleLogTest, ItemsComeBackBitForBitAcrossSessions) {
+  const TemporaryFolder folder;
+  RandomRecords random(1);
+  std::vector<std::string> expected;
+  std::int64_t seq = 0;
+  for (int session = 0; session < 20; ++session) {
+    const Opened opened = OpenLog(folder.path() / "run" / "log");
+    ASSERT_EQ(opened.items, expected);
+    EXPECT_EQ(opened.recovery.items, static_cast<std::int64_t>(expected.size()));
+    EXPECT_EQ(opened.recovery.last_seq, seq);
+    EXPECT_EQ(opened.recovery.lost_bytes, 0);
+    for (std::int64_t i = random.Int(0, 20); i > 0; --i) {
+      const IngestItem item = random.Item(++seq);
+      ASSERT_TRUE(opened.log->Append(item).ok());
+      expected.push_back(Describe(item));
+    }
+    EXPECT_EQ(opened.log->bytes(), BytesOnDisk(folder.path() / "run" / "log"));
+  }
+}
+
+TEST(SampleLogTest, TornAtAnyOffsetItReplaysWhatIsWholeAndGoesOn) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, SmallItems());
+  const fs::path file = Files(folder.path()).front();
+  const std::string whole = ReadFile(file);
+  const ScalarItem more{9, Step{9}, {{"more", 1}}};
+  std::size_t most = 0;
+  for (std::size_t size = 0; size <= whole.size(); ++size) {
+    WriteFile(file, whole.substr(0, size));
+    std::vector<std::string> expected;
+    {
+      const Opened opened = OpenLog(folder.path());
+      ASSERT_LE(opened.items.size(), all.size());
+      expected.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(opened.items.size()));
+      ASSERT_EQ(opened.items, expected) << size;
+      ASSERT_GE(expected.size(), most) << "a longer file replays no less";
+      most = expected.size();
+      const std::int64_t sound = std::max(opened.log->bytes(), kSegmentHeader);
+      EXPECT_EQ(opened.recovery.lost_bytes, static_cast<std::int64_t>(size) < kSegmentHeader
+                                                ? static_cast<std::int64_t>(size)
+                                                : static_cast<std::int64_t>(size) - sound);
+      ASSERT_TRUE(opened.log->Append(more).ok());
+    }
+    expected.push_back(Describe(more));
+    ASSERT_EQ(OpenLog(folder.path()).items, expected) << size;
+  }
+  EXPECT_EQ(most, all.size());
+}
+
+TEST(SampleLogTest, AnyFlippedBitEndsTheReplayBeforeIt) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, SmallItems());
+  const fs::path file = Files(folder.path()).front();
+  const std::string whole = ReadFile(file);
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string flipped = whole;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    WriteFile(file, flipped);
+    const Opened opened = OpenLog(folder.path());
+    ASSERT_LT(opened.items.size(), all.size()) << bit;
+    for (std::size_t i = 0; i < opened.items.size(); ++i) ASSERT_EQ(opened.items[i], all[i]);
+    EXPECT_GT(opened.recovery.lost_bytes, 0) << bit;
+    EXPECT_GE(opened.recovery.lost_bytes + static_cast<std::int64_t>(bit / 8), opened.log->bytes())
+        << "nothing before the damage is lost but its own record";
+  }
+}
+
+TEST(SampleLogTest, DamageInAMiddleSegmentEndsTheReplayForGood) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, LargeItems(9));
+  const std::vector<fs::path> files = Files(folder.path());
+  ASSERT_EQ(files.size(), 3U);
+  std::fstream(files[1], std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(30 << 20)
+      .put('\x7f');
+  const std::vector<std::string> sound(all.begin(), all.begin() + 5);
+  {
+    const Opened opened = OpenLog(folder.path());
+    EXPECT_EQ(opened.items, sound);
+    EXPECT_EQ(opened.recovery.last_seq, 50);
+    EXPECT_GT(opened.recovery.lost_bytes, 80 << 20);
+  }
+  EXPECT_EQ(Files(folder.path()).size(), 2U);
+  EXPECT_EQ(OpenLog(folder.path()).items, sound);
+}
+
+TEST(SampleLogTest, AMissingSegmentEndsTheReplay) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, LargeItems(9));
+  fs::remove(Files(folder.path())[1]);
+  EXPECT_EQ(OpenLog(folder.path()).items, std::vector<std::string>(all.begin(), all.begin() + 4));
+}
+
+TEST(SampleLogTest, TrimDeletesSegmentsThatAreNotNeeded) {
+  const TemporaryFolder folder;
+  std::vector<std::string> all;
+  {
+    const Opened opened = OpenLog(folder.path());
+    all = AppendAll(*opened.log, LargeItems(9));
+    ASSERT_TRUE(opened.log->Trim(40).ok());
+    EXPECT_EQ(Files(folder.path()).size(), 3U) << "item 40 is in the first segment";
+    ASSERT_TRUE(opened.log->Trim(41).ok());
+    EXPECT_EQ(Files(folder.path()).size(), 2U);
+    EXPECT_EQ(opened.log->bytes(), BytesOnDisk(folder.path()));
+  }
+  {
+    const Opened opened = OpenLog(folder.path());
+    EXPECT_EQ(opened.items, std::vector<std::string>(all.begin() + 4, all.end()));
+    ASSERT_TRUE(opened.log->Trim(90).ok());
+    EXPECT_EQ(Files(folder.path()).size(), 1U);
+    EXPECT_GT(BytesOnDisk(folder.path()), 20 << 20) << "item 90 is needed";
+    ASSERT_TRUE(opened.log->Trim(91).ok());
+    EXPECT_EQ(BytesOnDisk(folder.path()), kSegmentHeader);
+    EXPECT_EQ(opened.log->bytes(), kSegmentHeader);
+    AppendAll(*opened.log, {ScalarItem{100, Step{1}, {{"loss", 1}}}});
+  }
+  EXPECT_EQ(OpenLog(folder.path()).items.size(), 1U);
+}
+
+TEST(SampleLogTest, DiskUseStaysBoundedWhileEverythingIsTrimmed) {
+  const TemporaryFolder folder;
+  const Opened opened = OpenLog(folder.path());
+  for (int i = 0; i < 12; ++i) {
+    SampleItem item;
+    item.seq = i + 1;
+    item.data.assign(20 << 20, 'x');
+    ASSERT_TRUE(opened.log->Append(item).ok());
+    ASSERT_TRUE(opened.log->Trim(item.seq).ok());
+    EXPECT_LE(opened.log->bytes(), (64 << 20) + 2 * (20 << 20) + 1024);
+  }
+}
+
+TEST(SampleLogTest, AFullDiskKeepsNothingOfTheItem) {
+  const TemporaryFolder folder;
+  RandomRecords random(6);
+  std::vector<std::string> expected;
+  {
+    const Opened opened = OpenLog(folder.path());
+    expected = AppendAll(*opened.log, {random.Samples(1, 10, 8)});
+    const std::int64_t before = opened.log->bytes();
+
+    rlimit limit = {};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const rlimit unlimited = limit;
+    std::signal(SIGXFSZ, SIG_IGN);
+    limit.rlim_cur = static_cast<rlim_t>(before) + 1000;
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+    SampleItem large = random.Samples(2, 1000, 8);
+    const absl::Status status = opened.log->Append(large);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_EQ(opened.log->bytes(), before);
+    EXPECT_EQ(BytesOnDisk(folder.path()), before);
+    expected.push_back(AppendAll(*opened.log, {random.Samples(3, 2, 8)}).front());
+  }
+  EXPECT_EQ(OpenLog(folder.path()).items, expected);
+}
+
+TEST(SampleLogTest, ALogOfANewerVersionIsRefusedUntouched) {
+  const TemporaryFolder folder;
+  AppendAll(*OpenLog(folder.path()).log, SmallItems());
+  const fs::path file = Files(folder.path()).front();
+  std::string bytes = ReadFile(file);
+  bytes[8] = 2;
+  const auto checksum = static_cast<std::uint32_t>(XXH3_64bits(bytes.data(), 12));
+  bytes.replace(12, 4, reinterpret_cast<const char*>(&checksum), 4);
+  WriteFile(file, bytes);
+  SampleLog::Recovery recovery;
+  const auto log = SampleLog::Open(
+      folder.path(), [](const IngestItem&) {}, &recovery);
+  EXPECT_TRUE(absl::IsFailedPrecondition(log.status())) << log.status();
+  EXPECT_EQ(ReadFile(file), bytes);
+}
+
+TEST(SampleLogTest, OtherFilesInTheFolderAreLeftAlone) {
+  const TemporaryFolder folder;
+  WriteFile(folder.path() / "notes.txt", "mine");
+  WriteFile(folder.path() / "12x.log", "mine");
+  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, SmallItems());
+  EXPECT_EQ(OpenLog(folder.path()).items, all);
+  EXPECT_EQ(ReadFile(folder.path() / "notes.txt"), "mine");
+  EXPECT_EQ(ReadFile(folder.path() / "12x.log"), "mine");
+}
+
+TEST(SampleLogTest, AFolderThatCannotBeMadeIsAnError) {
+  const TemporaryFolder folder;
+  WriteFile(folder.path() / "file", "");
+  SampleLog::Recovery recovery;
+  const auto log = SampleLog::Open(
+      folder.path() / "file" / "log", [](const IngestItem&) {}, &recovery);
+  EXPECT_EQ(log.status().code(), absl::StatusCode::kInternal) << log.status();
+}
+
+}  // namespace
+}  // namespace dimwatch

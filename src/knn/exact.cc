@@ -3,7 +3,6 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <memory>
 #include <mutex>
@@ -13,7 +12,7 @@
 
 #include "src/knn/candidates.h"
 #include "src/knn/centroid.h"
-#include "src/knn/distance.h"
+#include "src/knn/ranking.h"
 
 namespace dimwatch {
 namespace {
@@ -141,6 +140,7 @@ class BlockedSearch {
                      [&](std::size_t task) { Multiply(task % rows, task / rows, false); });
   }
 
+  std::span<const std::uint32_t> points() const { return points_; }
   std::span<const std::uint32_t> Finish(std::size_t query) { return candidates_.Finish(query); }
 
   // After Finish: whether no point outside the candidates can be as near as `distance`, squared,
@@ -214,32 +214,10 @@ class BlockedSearch {
   WorkspacePool workspaces_;
 };
 
-using Key = std::uint64_t;  // a non-negative distance's bits above an id: ordered by both
+}  // namespace
 
-// Puts the nearest of `ids` in order, as many as the list holds; returns the last squared distance.
-float Rank(const CloudRows& cloud, std::uint32_t point, std::span<const std::uint32_t> ids,
-           std::span<std::uint32_t> list_ids, std::span<float> list_distances) {
-  thread_local std::vector<Key> keys;
-  keys.clear();
-  for (const std::uint32_t id : ids) {
-    if (id == point) continue;
-    const float distance = SquaredDistance(cloud.row(point), cloud.row(id), cloud.dim());
-    keys.push_back(static_cast<Key>(std::bit_cast<std::uint32_t>(distance)) << 32 | id);
-  }
-  const auto count = static_cast<std::ptrdiff_t>(list_ids.size());
-  std::partial_sort(keys.begin(), keys.begin() + count, keys.end());
-  float distance = 0;
-  for (std::size_t j = 0; j < list_ids.size(); ++j) {
-    distance = std::bit_cast<float>(static_cast<std::uint32_t>(keys[j] >> 32));
-    list_ids[j] = static_cast<std::uint32_t>(keys[j]);
-    list_distances[j] = std::sqrt(distance);
-  }
-  return distance;
-}
-
-NeighborLists SearchBlocked(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                            std::span<const std::uint32_t> all, std::size_t neighbors,
-                            ThreadPool& pool) {
+NeighborLists ExactEngine::Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+                                  std::size_t neighbors, ThreadPool& pool) const {
   static const bool one_blas_thread = (openblas_set_num_threads(1), true);
   static_cast<void>(one_blas_thread);
   const std::size_t spare = std::max<std::size_t>(8, neighbors / 16);
@@ -255,31 +233,12 @@ NeighborLists SearchBlocked(const CloudRows& cloud, std::span<const std::uint32_
     const std::size_t end = std::min(queries.size(), (chunk + 1) * kChunk);
     for (std::size_t q = chunk * kChunk; q < end; ++q) {
       const std::span<const std::uint32_t> near = search.Finish(q);
-      const float last = Rank(cloud, queries[q], near, lists.ids(q), lists.distances(q));
-      if (search.Certifies(q, last)) continue; 
-      Rank(cloud, queries[q], all, lists.ids(q), lists.distances(q));
+      const float last = RankNeighbors(cloud, queries[q], near, lists.ids(q), lists.distances(q));
+      if (search.Certifies(q, last)) continue;
+      RankNeighbors(cloud, queries[q], search.points(), lists.ids(q), lists.distances(q));
     }
   });
   return lists;
-}
-
-std::vector<std::uint32_t> AllPoints(const CloudRows& cloud) {
-  std::vector<std::uint32_t> points(cloud.points());
-  std::iota(points.begin(), points.end(), 0u);
-  return points;
-}
-
-}  // namespace
-
-NeighborLists ExactEngine::SearchAll(const CloudRows& cloud, std::size_t neighbors,
-                                     ThreadPool& pool) const {
-  const std::vector<std::uint32_t> all = AllPoints(cloud);
-  return SearchBlocked(cloud, all, all, neighbors, pool);
-}
-
-NeighborLists ExactEngine::Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                                  std::size_t neighbors, ThreadPool& pool) const {
-  return SearchBlocked(cloud, queries, AllPoints(cloud), neighbors, pool);
 }
 
 }  // namespace dimwatch

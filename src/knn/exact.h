@@ -14,8 +14,6 @@ namespace dimwatch {
 // operations for all n points: every pair of blocks is multiplied once and serves both.
 class ExactEngine final : public NeighborEngine {
  public:
-  NeighborLists SearchAll(const CloudRows& cloud, std::size_t neighbors,
-                          ThreadPool& pool) const override;
   NeighborLists Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
                        std::size_t neighbors, ThreadPool& pool) const override;
 };

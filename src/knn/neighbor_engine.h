@@ -19,11 +19,9 @@ class NeighborEngine {
  public:
   virtual ~NeighborEngine() = default;
 
-  // The `neighbors` nearest other points of every point, list p for point p. REQUIRES: all
-  // components finite; 0 < neighbors < cloud.points().
-  virtual NeighborLists SearchAll(const CloudRows& cloud, std::size_t neighbors,
-                                  ThreadPool& pool) const = 0;
-  // The same for the points `queries` alone, list q for point queries[q].
+  // The `neighbors` nearest other points of each of `queries`, list q for point queries[q]. The
+  // neighbors come from the whole cloud. REQUIRES: all components finite; queries ascending, each
+  // once; 0 < neighbors < cloud.points().
   virtual NeighborLists Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
                                std::size_t neighbors, ThreadPool& pool) const = 0;
 };

@@ -8,7 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "src/base/random_subset.h"
+#include "src/knn/engine_choice.h"
 #include "src/knn/exact.h"
+#include "src/knn/hnsw.h"
+#include "src/knn/recall.h"
 #include "src/lid/gride.h"
 #include "src/lid/pointwise.h"
 #include "src/lid/prepare_cloud.h"
@@ -38,6 +42,18 @@ std::vector<std::uint32_t> ChooseQueries(std::size_t points, const EstimatorSett
   if (settings.queries == 0) return all;
   return ChooseUniformly(std::move(all), static_cast<std::size_t>(settings.queries),
                          static_cast<std::uint64_t>(settings.seed) ^ kQueryStream);
+}
+
+// By the engine that the estimate names; measures the recall of an approximate one.
+NeighborLists FindNeighbors(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+                            std::size_t neighbors, ThreadPool& pool, CloudEstimate& estimate) {
+  if (estimate.settings.index == IndexKind::kExact) {
+    return ExactEngine().Search(cloud, queries, neighbors, pool);
+  }
+  const auto seed = static_cast<std::uint64_t>(estimate.settings.seed);
+  NeighborLists lists = HnswEngine(seed).Search(cloud, queries, neighbors, pool);
+  estimate.recall = MeasureRecall(cloud, queries, lists, seed, pool);
+  return lists;
 }
 
 void AveragePointwise(const CloudRows& cloud, const NeighborLists& lists,
@@ -89,16 +105,12 @@ void EstimateGlobally(const NeighborLists& lists, CloudEstimate& estimate) {
   estimate.mean = FitTwoNn(ratios, estimate.settings.cdf, estimate.settings.fit);
 }
 
-void EstimatePoints(const CloudRows& cloud, ThreadPool& pool, CloudEstimate& estimate,
-                    PointwiseLid* pointwise) {
+void EstimatePoints(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+                    ThreadPool& pool, CloudEstimate& estimate, PointwiseLid* pointwise) {
   const EstimatorSettings& settings = estimate.settings;
   const bool global = settings.estimator == Estimator::kTwoNnGlobal;
   const std::size_t neighbors = global ? 2 : static_cast<std::size_t>(settings.neighbors);
-  const std::vector<std::uint32_t> queries = ChooseQueries(cloud.points(), settings);
-  const NeighborLists lists = queries.size() == cloud.points()
-                                  ? ExactEngine().SearchAll(cloud, neighbors, pool)
-                                  : ExactEngine().Search(cloud, queries, neighbors, pool);
-  estimate.queries = static_cast<std::int64_t>(queries.size());
+  const NeighborLists lists = FindNeighbors(cloud, queries, neighbors, pool, estimate);
   if (global || settings.estimator == Estimator::kGride) {
     EstimateGlobally(lists, estimate);
   } else {
@@ -118,16 +130,22 @@ absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const Estimator
   const PreparedCloud prepared = PrepareCloud(rows, settings.max_points, settings.seed, pool);
   CloudEstimate estimate;
   estimate.settings = settings;
-  estimate.settings.index = IndexKind::kExact;
   estimate.rows = static_cast<std::int64_t>(rows.points());
   estimate.nonfinite_rows = prepared.nonfinite_rows;
   estimate.duplicate_rows = prepared.duplicate_rows;
   estimate.points = static_cast<std::int64_t>(prepared.rows.points());
   estimate.variance = Variance(prepared.rows, pool);
-  const std::int64_t needed =
-      settings.estimator == Estimator::kTwoNnGlobal ? 2 : settings.neighbors;
-  estimate.enough_points = estimate.points > needed;
-  if (estimate.enough_points) EstimatePoints(prepared.rows, pool, estimate, pointwise);
+  const std::vector<std::uint32_t> queries = ChooseQueries(prepared.rows.points(), settings);
+  if (settings.index == IndexKind::kAuto) {
+    const bool exact = ExactIsCheaper(prepared.rows.points(), queries.size());
+    estimate.settings.index = exact ? IndexKind::kExact : IndexKind::kHnsw;
+  }
+  const bool global = settings.estimator == Estimator::kTwoNnGlobal;
+  estimate.enough_points = estimate.points > (global ? 2 : settings.neighbors);
+  if (estimate.enough_points) {
+    estimate.queries = static_cast<std::int64_t>(queries.size());
+    EstimatePoints(prepared.rows, queries, pool, estimate, pointwise);
+  }
   estimate.seconds = absl::ToDoubleSeconds(clock.Monotonic() - start);
   return estimate;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "src/base/random_subset.h"
 #include "src/knn/centroid.h"
 #include "src/knn/distance.h"
 
@@ -55,11 +56,6 @@ void KeepDistinct(PointCloudView cloud, std::span<const HashedRow> run,
   }
 }
 
-std::uint64_t Lot(std::uint64_t seed, std::uint64_t id) {
-  const std::uint64_t key[] = {seed, id};
-  return XXH3_64bits(key, sizeof(key));
-}
-
 }  // namespace
 
 PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::int64_t seed,
@@ -86,19 +82,6 @@ PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::i
                                             static_cast<std::uint64_t>(seed))),
           .nonfinite_rows = static_cast<std::int64_t>(hashes.size() - finite.size()),
           .duplicate_rows = static_cast<std::int64_t>(finite.size() - distinct)};
-}
-
-std::vector<std::uint32_t> ChooseUniformly(std::vector<std::uint32_t> ids, std::size_t count,
-                                           std::uint64_t seed) {
-  if (ids.size() <= count) return ids;
-  std::vector<HashedRow> lots;
-  lots.reserve(ids.size());
-  for (const std::uint32_t id : ids) lots.emplace_back(Lot(seed, id), id);
-  std::nth_element(lots.begin(), lots.begin() + static_cast<std::ptrdiff_t>(count), lots.end());
-  const HashedRow first_left_out = lots[count];
-  std::erase_if(ids,
-                [&](std::uint32_t id) { return HashedRow(Lot(seed, id), id) >= first_left_out; });
-  return ids;
 }
 
 double Variance(const CloudRows& rows, ThreadPool& pool) {

@@ -23,12 +23,6 @@ struct PreparedCloud {
 PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::int64_t seed,
                            ThreadPool& pool);
 
-// A uniform random subset of `ids`, in their order; all of them where there are no more than
-// `count`. Every id draws a lot from the seed and itself, so a few ids more or fewer change little
-// of the choice.
-std::vector<std::uint32_t> ChooseUniformly(std::vector<std::uint32_t> ids, std::size_t count,
-                                           std::uint64_t seed);
-
 // Mean squared Euclidean distance of the points to their centroid; 0 for no point.
 double Variance(const CloudRows& rows, ThreadPool& pool);
 

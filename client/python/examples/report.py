@@ -55,7 +55,7 @@ class Progress:
     def wait(self, step, seconds=5.0):
         """Waits until `step` is estimated, then shows it. For examples whose whole training takes
         no longer than a few estimates; a real one has no reason to wait."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + (seconds if self._run.stats["connected"] else 0)
         while time.monotonic() < deadline and self._latest().get("step", -1) < step:
             time.sleep(0.005)
         self.show()
@@ -121,14 +121,13 @@ def _best(decision):
 def draw(history, title):
     """LID with its error band above, accuracy below, signals and the decision on both."""
     figure, (lid, accuracy) = pyplot.subplots(
-        2, 1, sharex=True, figsize=(9, 6.8), height_ratios=(3, 2), constrained_layout=True)
+        2, 1, sharex=True, figsize=(10, 6.6), height_ratios=(3, 2), constrained_layout=True)
     for split in SPLITS:
         _draw_lid(lid, history, split)
         points = history.scalars.get(f"{split}/accuracy", [])
         accuracy.plot(*zip(*points) if points else ([], []), color=COLORS[split], label=split,
                       linewidth=1.8, linestyle="-" if split == "train" else "--")
     lid.set_ylabel("mean local intrinsic dimension")
-    lid.set_ylim(bottom=0)
     accuracy.set_ylabel("accuracy (share correct)")
     accuracy.set_xlabel("optimizer step")
     accuracy.set_ylim(-0.03, 1.05)
@@ -138,8 +137,7 @@ def draw(history, title):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.01)
-    accuracy.legend(loc="center right", frameon=False)
-    lid.legend(loc="upper left", bbox_to_anchor=(1.005, 1), frameon=False, fontsize=9)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1), frameon=False, fontsize=9)
     return figure
 
 
@@ -175,6 +173,6 @@ def _mark_events(lid, accuracy, history):
             axes.axvline(stops[-1].step, color="black", linewidth=1.2, linestyle=":",
                          label=f"STOP at {stops[-1].step}" if axes is lid else None)
             if stops[-1].best_step is not None:
-                axes.axvline(stops[-1].best_step, color="#009E73", linewidth=1.2,
+                axes.axvline(stops[-1].best_step, color="#666666", linewidth=1.2,
                              linestyle="-.",
                              label=f"best step {stops[-1].best_step}" if axes is lid else None)

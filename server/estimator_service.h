@@ -1,0 +1,38 @@
+// EstimatorService over gRPC.
+#pragma once
+
+#include <atomic>
+
+#include "dimwatch/v1/estimator.grpc.pb.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "server/metrics.h"
+#include "src/base/clock.h"
+#include "src/base/thread_pool.h"
+
+namespace dimwatch::server {
+
+// What every call needs; all outlive it.
+struct EstimatorContext {
+  ThreadPool& handlers;  // receives
+  ThreadPool& pool;      // computes
+  ServerMetrics& metrics;
+  const Clock& clock;
+  std::atomic<int> in_flight = 0;  // clouds being received or estimated
+};
+
+// Thread-safe. Parses messages itself, for the reason given in ingest_service.h.
+class EstimatorService final : public v1::EstimatorService::WithRawCallbackMethod_EstimateCloud<
+                                   v1::EstimatorService::Service> {
+ public:
+  EstimatorService(ThreadPool& handlers, ThreadPool& pool, ServerMetrics& metrics,
+                   const Clock& clock)
+      : context_{handlers, pool, metrics, clock} {}
+
+  grpc::ServerReadReactor<grpc::ByteBuffer>* EstimateCloud(grpc::CallbackServerContext* context,
+                                                           grpc::ByteBuffer* response) override;
+
+ private:
+  EstimatorContext context_;
+};
+
+}  // namespace dimwatch::server

@@ -1,0 +1,74 @@
+// What the HTTP side answers, without HTTP: a path and parameters in, a reply out. GET only.
+//
+//   /metrics  /healthz  /readyz  /            for machines, and a page that lists what there is
+//   /api/v1/runs                               ListRuns
+//   /api/v1/runs/{id}                          GetRun
+//   /api/v1/runs/{id}/estimates|scalars|signals|decisions    List...
+//   /api/v1/runs/{id}/decision                 GetDecision
+//   /api/v1/compare                            CompareRuns
+//   /api/v1/server                             GetServerInfo
+//
+// A "/" inside {id} is written %2F. Parameters are the fields of the request by name
+// (?page_size=10&probe=train/x), repeated fields by repetition, labels as labels=KEY:VALUE. Replies
+// are the proto3 JSON form of the response, with the field names of the contract; 64-bit integers
+// are therefore strings. Errors are {"code": "NOT_FOUND", "message": "..."} with the matching HTTP
+// status.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/message.h"
+#include "server/metrics.h"
+#include "server/query_handlers.h"
+#include "server/run_handlers.h"
+
+namespace dimwatch::server {
+
+struct HttpReply {
+  int status = 200;
+  std::string type;
+  std::string body;
+};
+
+using HttpParameters = std::multimap<std::string, std::string>;
+
+// Thread-safe.
+class HttpApi {
+ public:
+  // All outlive it.
+  HttpApi(RunHandlers& runs, QueryHandlers& queries, const MetricsPage& metrics)
+      : runs_(runs), queries_(queries), metrics_(metrics) {}
+
+  // What /readyz says.
+  void SetReady(bool ready) { ready_ = ready; }
+
+  // `path` as it came, percent-encoded, without the query; `parameters` decoded.
+  HttpReply Get(absl::string_view path, const HttpParameters& parameters);
+
+ private:
+  absl::StatusOr<std::string> Api(const std::vector<std::string>& segments,
+                                  const HttpParameters& parameters);
+  absl::StatusOr<std::string> OfRun(const std::string& run_id, const std::string& what,
+                                    const HttpParameters& parameters);
+
+  RunHandlers& runs_;
+  QueryHandlers& queries_;
+  const MetricsPage& metrics_;
+  std::atomic<bool> ready_ = false;
+};
+
+// The reply that tells `status` to the caller.
+HttpReply ErrorReply(const absl::Status& status);
+
+// Sets the fields of `request` from `parameters`. INVALID_ARGUMENT names the parameter.
+absl::Status FillRequest(const HttpParameters& parameters, google::protobuf::Message& request);
+
+// Splits a path at "/" and decodes each part; INVALID_ARGUMENT for a bad percent sign.
+absl::StatusOr<std::vector<std::string>> DecodePath(absl::string_view path);
+
+}  // namespace dimwatch::server

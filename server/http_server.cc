@@ -1,0 +1,114 @@
+#include "server/http_server.h"
+
+#include <sys/socket.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "httplib.h"
+#include "server/limits.h"
+#include "server/log.h"
+
+namespace dimwatch::server {
+namespace {
+
+using HandlerResponse = httplib::Server::HandlerResponse;
+
+void Send(const HttpReply& reply, httplib::Response& response) {
+  response.status = reply.status;
+  response.set_content(reply.body, reply.type);
+  response.set_header("Cache-Control", "no-store");
+  response.set_header("X-Content-Type-Options", "nosniff");
+}
+
+// The path is taken from the target as it came: httplib decodes %2F in Request::path.
+void Serve(HttpApi& api, const httplib::Request& request, httplib::Response& response) {
+  const std::string path = request.target.substr(0, request.target.find('?'));
+  Send(api.Get(path, {request.params.begin(), request.params.end()}), response);
+}
+
+void ServeError(const httplib::Request& request, httplib::Response& response) {
+  if (!response.body.empty()) return;  // one of HttpApi's own
+  if (response.status == 404) {        // no handler, so no GET
+    response.set_header("Allow", "GET, HEAD");
+    Send({405, "application/json",
+          R"({"code":"UNIMPLEMENTED","message":"only GET is served"})"
+          "\n"},
+         response);
+    return;
+  }
+  Log(LogLevel::kDebug, "bad HTTP request",
+      {{"status", response.status}, {"method", request.method}});
+  Send({response.status, "application/json",
+        absl::StrCat(R"({"code":"INVALID_ARGUMENT","message":"the request is malformed, too long )"
+                     R"(or has a body that is too large"})",
+                     "\n")},
+       response);
+}
+
+// Without SO_REUSEPORT, httplib's default: two servers must not share a port.
+void SetSocketOptions(int socket) {
+  const int yes = 1;
+  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+}
+
+void Configure(httplib::Server& server, HttpApi& api) {
+  server.new_task_queue = [] { return new httplib::ThreadPool(kHttpThreads); };
+  server.set_socket_options(SetSocketOptions);
+  server.set_tcp_nodelay(true);
+  server.set_keep_alive_timeout(kHttpIdleSeconds);
+  server.set_keep_alive_max_count(kHttpRequestsPerConnection);
+  server.set_read_timeout(kHttpReadSeconds);
+  server.set_write_timeout(kHttpWriteSeconds);
+  server.set_payload_max_length(kHttpMaxBodyBytes);
+  server.set_pre_routing_handler(
+      [&api](const httplib::Request& request, httplib::Response& response) {
+        if (request.method != "GET" && request.method != "HEAD") return HandlerResponse::Unhandled;
+        Serve(api, request, response);
+        return HandlerResponse::Handled;
+      });
+  server.set_error_handler(httplib::Server::Handler(ServeError));
+  server.set_exception_handler(
+      [](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
+        Log(LogLevel::kError, "an HTTP handler failed");
+        Send(ErrorReply(absl::InternalError("the server failed; its log says more")), response);
+      });
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Address& address,
+                                                              HttpApi& api) {
+  auto server = std::make_unique<httplib::Server>();
+  Configure(*server, api);
+  Address bound = address;
+  bool good = true;
+  if (address.port == 0) {
+    bound.port = server->bind_to_any_port(address.host);
+    good = bound.port > 0;
+  } else {
+    good = server->bind_to_port(address.host, address.port);
+  }
+  if (!good) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on --http ", ToString(address),
+                     "; is the port in use, the address this machine's?"));
+  }
+  return std::unique_ptr<HttpServer>(new HttpServer(bound, std::move(server)));
+}
+
+HttpServer::HttpServer(Address address, std::unique_ptr<httplib::Server> server)
+    : address_(std::move(address)),
+      server_(std::move(server)),
+      thread_([this] { server_->listen_after_bind(); }) {}
+
+HttpServer::~HttpServer() {
+  // stop() before the loop has begun would be lost.
+  while (!server_->is_running()) std::this_thread::yield();
+  server_->stop();
+  thread_.join();
+}
+
+}  // namespace dimwatch::server

@@ -1,0 +1,65 @@
+// Limits of the adaptors. What an operator may want to change is in config.h instead.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace dimwatch::server {
+
+// A gRPC message may exceed SampleBatch.data by its other fields (sample ids take up to ten bytes a
+// row), and a batch that is only somewhat too large should be rejected by itself and not end its
+// stream.
+inline constexpr std::int64_t kMessageSlackBytes = 16 << 20;
+
+// RPCs of one connection at a time.
+inline constexpr int kMaxStreamsPerConnection = 1000;
+
+// Threads that serve requests: they read the store and log items, so that gRPC's own never block.
+inline constexpr std::size_t kHandlerThreads = 4;
+
+// Events that wait for a slow ingest client; beyond it older ones of the same probe or signal give
+// way to newer ones.
+inline constexpr std::size_t kMaxQueuedEvents = 512;
+// Rejections that wait for a slow ingest client; beyond it the server stops reading.
+inline constexpr std::size_t kMaxQueuedNacks = 256;
+
+// Events that a WatchRun reads from the store at a time: all that a slow watcher holds.
+inline constexpr int kWatchPage = 256;
+
+// One cloud of EstimatorService, as sent.
+inline constexpr std::int64_t kMaxCloudBytes = 256 << 20;
+// Clouds of EstimatorService being received or estimated at a time; each may hold kMaxCloudBytes.
+inline constexpr int kMaxCloudsInFlight = 4;
+
+// Pages of lists.
+inline constexpr int kDefaultPageSize = 1000;
+inline constexpr int kMaxPageSize = 10'000;
+inline constexpr int kDefaultRunsPageSize = 50;
+inline constexpr int kMaxRunsPageSize = 1000;
+
+// CompareRuns.
+inline constexpr int kMaxComparedRuns = 50;
+inline constexpr int kDefaultComparedPoints = 500;
+inline constexpr int kMaxComparedPoints = 10'000;
+
+// What a run may carry besides its samples (run.proto states them).
+inline constexpr std::size_t kMaxTextBytes = 256;
+inline constexpr std::size_t kMaxLabels = 32;
+inline constexpr std::size_t kMaxLabelKeyBytes = 64;
+inline constexpr std::size_t kMaxHyperparametersBytes = 64 << 10;
+
+// HTTP: threads, and how long a silent connection may hold one.
+inline constexpr std::size_t kHttpThreads = 8;
+inline constexpr std::time_t kHttpIdleSeconds = 2;
+inline constexpr std::time_t kHttpReadSeconds = 5;
+inline constexpr std::time_t kHttpWriteSeconds = 30;
+// Requests on one connection.
+inline constexpr std::size_t kHttpRequestsPerConnection = 1000;
+// Body of a request; nothing that is served takes one.
+inline constexpr std::size_t kHttpMaxBodyBytes = 64 << 10;
+
+// How long RPCs may go on after the runs were persisted at a stop.
+inline constexpr std::chrono::seconds kShutdownGrace{3};
+
+}  // namespace dimwatch::server

@@ -1,0 +1,172 @@
+#include "server/metrics.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "prometheus/text_serializer.h"
+#include "server/log.h"
+#include "server/version.h"
+
+namespace dimwatch::server {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+// Estimates take from a millisecond (a few hundred points) to minutes (10^5 points).
+const prometheus::Histogram::BucketBoundaries kEstimateBuckets = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
+// Acknowledging writes to a file; waiting can add anything.
+const prometheus::Histogram::BucketBoundaries kWaitBuckets = {
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1,    0.25,    0.5,    1,     2.5,    5,     10,   60};
+
+using Labels = std::vector<ClientMetric::Label>;
+
+// The families of the server's own state.
+class Writer {
+ public:
+  void Add(MetricType type, const char* name, const char* help, double value, Labels labels = {}) {
+    if (families_.empty() || families_.back().name != name) {
+      families_.push_back({name, help, type, {}});
+    }
+    ClientMetric& metric = families_.back().metric.emplace_back();
+    metric.label = std::move(labels);
+    (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+  }
+  void Gauge(const char* name, const char* help, std::int64_t value, Labels labels = {}) {
+    Add(MetricType::Gauge, name, help, static_cast<double>(value), std::move(labels));
+  }
+  void Counter(const char* name, const char* help, std::int64_t value, Labels labels = {}) {
+    Add(MetricType::Counter, name, help, static_cast<double>(value), std::move(labels));
+  }
+  std::vector<MetricFamily> Take() { return std::move(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+// Of the whole process, from the system; 0 if it does not say.
+std::int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::int64_t size = 0;
+  std::int64_t resident = 0;
+  statm >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+void WriteIngest(const MonitorStats& stats, const std::map<std::string, std::int64_t>& rejected,
+                 Writer& writer) {
+  writer.Counter("dimwatch_ingest_rows_total", "Rows accepted.", stats.rows);
+  writer.Counter("dimwatch_ingest_bytes_total", "Bytes of samples accepted.", stats.bytes);
+  writer.Counter("dimwatch_ingest_batches_total", "Sample batches accepted.", stats.batches);
+  for (const auto& [reason, rows] : rejected) {
+    writer.Counter("dimwatch_ingest_rejected_rows_total", "Rows rejected, by reason.", rows,
+                   {{"reason", reason}});
+  }
+}
+
+void WriteState(const MonitorStats& stats, Writer& writer) {
+  constexpr const char* kMemory = "dimwatch_memory_bytes";
+  constexpr const char* kMemoryHelp = "Memory in use: by windows, by queues, by the whole process.";
+  writer.Gauge("dimwatch_estimate_backlog", "Items queued behind estimates.",
+               stats.estimate_backlog);
+  writer.Gauge(kMemory, kMemoryHelp, stats.window_bytes, {{"kind", "windows"}});
+  writer.Gauge(kMemory, kMemoryHelp, stats.queued_bytes, {{"kind", "queues"}});
+  writer.Gauge(kMemory, kMemoryHelp, ResidentBytes(), {{"kind", "process"}});
+  writer.Gauge("dimwatch_active_runs", "Runs that have not ended.", stats.active_runs);
+  writer.Gauge("dimwatch_active_probes", "Probes of runs that have not ended.",
+               stats.active_probes);
+  writer.Counter("dimwatch_store_errors_total", "Failed operations of the store.",
+                 stats.store_errors);
+  writer.Gauge("dimwatch_build_info", "Always 1; what is running is in the labels.", 1,
+               {{"version", std::string(Version())}, {"revision", std::string(Revision())}});
+}
+
+void Append(std::vector<MetricFamily> from, std::vector<MetricFamily>& to) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+}  // namespace
+
+ServerMetrics::ServerMetrics()
+    : estimate_duration_(prometheus::BuildHistogram()
+                             .Name("dimwatch_estimate_duration_seconds")
+                             .Help("Compute time of an estimate.")
+                             .Register(registry_)),
+      ack_(prometheus::BuildHistogram()
+               .Name("dimwatch_ingest_ack_seconds")
+               .Help("From the arrival of an item to its acknowledgement as durable.")
+               .Register(registry_)
+               .Add({}, kWaitBuckets)),
+      estimate_queue_(prometheus::BuildHistogram()
+                          .Name("dimwatch_estimate_queue_seconds")
+                          .Help("How long a cloud waited before it was estimated.")
+                          .Register(registry_)
+                          .Add({}, kWaitBuckets)),
+      handled_(prometheus::BuildCounter()
+                   .Name("dimwatch_grpc_server_handled_total")
+                   .Help("RPCs that ended, by method and status code.")
+                   .Register(registry_)),
+      rejected_rows_{{"nonfinite", 0}, {"invalid_argument", 0}, {"unimplemented", 0}} {}
+
+void ServerMetrics::ObserveEstimate(const EstimateTiming& timing) {
+  estimate_duration_
+      .Add({{"estimator", std::string(Name(timing.estimator))},
+            {"index", std::string(Name(timing.index))}},
+           kEstimateBuckets)
+      .Observe(timing.compute_seconds);
+  estimate_queue_.Observe(timing.queue_seconds);
+}
+
+void ServerMetrics::ObserveAck(double seconds) { ack_.Observe(seconds); }
+
+void ServerMetrics::CountRejectedRows(const std::string& reason, std::int64_t rows) {
+  const std::lock_guard lock(mutex_);
+  rejected_rows_[reason] += std::max<std::int64_t>(rows, 0);
+}
+
+void ServerMetrics::CountHandled(const std::string& method, const std::string& code) {
+  handled_.Add({{"grpc_method", method}, {"grpc_code", code}}).Increment();
+}
+
+std::map<std::string, std::int64_t> ServerMetrics::rejected_rows() const {
+  const std::lock_guard lock(mutex_);
+  return rejected_rows_;
+}
+
+std::vector<MetricFamily> ServerMetrics::Collect() const { return registry_.Collect(); }
+
+std::vector<MetricFamily> MetricsPage::Collect() const {
+  const MonitorSnapshot snapshot = monitor_.Snapshot();
+  std::map<std::string, std::int64_t> rejected = server_.rejected_rows();
+  for (const auto& [reason, rows] : snapshot.stats.rejected_rows) rejected[reason] += rows;
+  RunFamilies runs = FamiliesOf(snapshot, max_series_);
+  if (over_limit_.exchange(runs.left_out > 0) != (runs.left_out > 0) && runs.left_out > 0) {
+    Log(LogLevel::kWarning, "series left out of /metrics",
+        {{"left_out", runs.left_out}, {"max_series", max_series_}});
+  }
+  Writer writer;
+  WriteIngest(snapshot.stats, rejected, writer);
+  WriteState(snapshot.stats, writer);
+  writer.Gauge("dimwatch_series", "Per-run series on this page.", runs.series);
+  writer.Gauge("dimwatch_max_series", "Limit of dimwatch_series; series beyond it are left out.",
+               max_series_);
+  std::vector<MetricFamily> families = std::move(runs.families);
+  Append(writer.Take(), families);
+  Append(server_.Collect(), families);
+  return families;
+}
+
+std::string MetricsPage::Text() const {
+  std::ostringstream text;
+  prometheus::TextSerializer().Serialize(text, Collect());
+  return std::move(text).str();
+}
+
+}  // namespace dimwatch::server

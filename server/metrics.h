@@ -1,0 +1,79 @@
+// What /metrics says. docs/metrics.md lists every name; all have the prefix dimwatch_.
+//
+// Guaranteed:
+//  1. One page is made from one MonitorSnapshot: it is consistent, and a run that left the snapshot
+//     leaves the page.
+//  2. A metric without a value is absent, never NaN or 0. Labels are valid UTF-8 on one line.
+//  3. At most `max_series` per-run series; the runs that come last in the snapshot lose theirs.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "prometheus/collectable.h"
+#include "prometheus/counter.h"
+#include "prometheus/family.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+#include "src/monitor/monitor.h"
+
+namespace dimwatch::server {
+
+// What the server itself counts and times. Thread-safe; none of it carries a run's name.
+class ServerMetrics : public prometheus::Collectable {
+ public:
+  ServerMetrics();
+
+  void ObserveEstimate(const EstimateTiming& timing);
+  // From the arrival of an item to its durability.
+  void ObserveAck(double seconds);
+  // Rows of an item that never reached the monitor.
+  void CountRejectedRows(const std::string& reason, std::int64_t rows);
+  // An RPC ended. `method` is one that is served ("GetRun"), `code` a canonical name ("NOT_FOUND").
+  void CountHandled(const std::string& method, const std::string& code);
+
+  std::map<std::string, std::int64_t> rejected_rows() const;
+  std::vector<prometheus::MetricFamily> Collect() const override;
+
+ private:
+  prometheus::Registry registry_;
+  prometheus::Family<prometheus::Histogram>& estimate_duration_;
+  prometheus::Histogram& ack_;
+  prometheus::Histogram& estimate_queue_;
+  prometheus::Family<prometheus::Counter>& handled_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
+};
+
+// Everything on /metrics. Thread-safe.
+class MetricsPage : public prometheus::Collectable {
+ public:
+  // Both outlive it.
+  MetricsPage(Monitor& monitor, const ServerMetrics& server, std::int64_t max_series)
+      : monitor_(monitor), server_(server), max_series_(max_series) {}
+
+  std::vector<prometheus::MetricFamily> Collect() const override;
+  // In Prometheus' text format.
+  std::string Text() const;
+
+ private:
+  Monitor& monitor_;
+  const ServerMetrics& server_;
+  std::int64_t max_series_;
+  mutable std::atomic<bool> over_limit_ = false;  // said in the log
+};
+
+// The per-run families of a snapshot, and how many series they hold: at most `max_series`.
+struct RunFamilies {
+  std::vector<prometheus::MetricFamily> families;
+  std::int64_t series = 0;
+  std::int64_t left_out = 0;
+};
+RunFamilies FamiliesOf(const MonitorSnapshot& snapshot, std::int64_t max_series);
+
+}  // namespace dimwatch::server

@@ -1,0 +1,51 @@
+// QueryService over gRPC.
+#pragma once
+
+#include "dimwatch/v1/query.grpc.pb.h"
+#include "server/query_handlers.h"
+#include "server/stoppable.h"
+#include "src/base/thread_pool.h"
+
+namespace dimwatch::server {
+
+// Thread-safe.
+class QueryService final : public v1::QueryService::CallbackService {
+ public:
+  QueryService(QueryHandlers& query_handlers, Monitor& monitor, ThreadPool& handlers)
+      : query_handlers_(query_handlers), monitor_(monitor), handlers_(handlers) {}
+
+  // Ends every WatchRun with UNAVAILABLE, now and from now on.
+  void Stop() { watches_.StopAll(); }
+
+  grpc::ServerUnaryReactor* ListEstimates(grpc::CallbackServerContext* context,
+                                          const v1::ListEstimatesRequest* request,
+                                          v1::ListEstimatesResponse* response) override;
+  grpc::ServerUnaryReactor* ListScalars(grpc::CallbackServerContext* context,
+                                        const v1::ListScalarsRequest* request,
+                                        v1::ListScalarsResponse* response) override;
+  grpc::ServerUnaryReactor* ListSignals(grpc::CallbackServerContext* context,
+                                        const v1::ListSignalsRequest* request,
+                                        v1::ListSignalsResponse* response) override;
+  grpc::ServerUnaryReactor* ListDecisions(grpc::CallbackServerContext* context,
+                                          const v1::ListDecisionsRequest* request,
+                                          v1::ListDecisionsResponse* response) override;
+  grpc::ServerUnaryReactor* GetDecision(grpc::CallbackServerContext* context,
+                                        const v1::GetDecisionRequest* request,
+                                        v1::GetDecisionResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchRunResponse>* WatchRun(
+      grpc::CallbackServerContext* context, const v1::WatchRunRequest* request) override;
+  grpc::ServerUnaryReactor* CompareRuns(grpc::CallbackServerContext* context,
+                                        const v1::CompareRunsRequest* request,
+                                        v1::CompareRunsResponse* response) override;
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
+                                          v1::GetServerInfoResponse* response) override;
+
+ private:
+  QueryHandlers& query_handlers_;
+  Monitor& monitor_;
+  ThreadPool& handlers_;
+  OpenStreams watches_;
+};
+
+}  // namespace dimwatch::server

@@ -1,0 +1,186 @@
+#include <array>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/convert.h"
+#include "server/metrics.h"
+#include "server/text.h"
+
+namespace dimwatch::server {
+namespace {
+
+using prometheus::ClientMetric;
+using Labels = std::vector<ClientMetric::Label>;
+
+enum Gauge {
+  kLidMean,
+  kLidRollingMean,
+  kLidStandardError,
+  kLidQuantile,
+  kLidPoints,
+  kLidInvalidPoints,
+  kLidDuplicateRatio,
+  kLidStep,
+  kLidTimestamp,
+  kWindowFillRatio,
+  kIndexRecallRatio,
+  kSignalActive,
+  kSignalStep,
+  kRunInfo,
+  kEarlyStopRecommended,
+  kBestStep,
+  kLastSample,
+  kScalar,
+  kGauges
+};
+
+struct NameAndHelp {
+  const char* name;
+  const char* help;
+};
+
+// In the order of Gauge.
+constexpr std::array<NameAndHelp, kGauges> kTexts = {{
+    {"dimwatch_lid_mean", "Mean local intrinsic dimension (LID) of the newest cloud of a probe."},
+    {"dimwatch_lid_rolling_mean", "Mean of the last up to 5 complete mean LIDs of a probe."},
+    {"dimwatch_lid_standard_error", "Standard error of dimwatch_lid_mean."},
+    {"dimwatch_lid_quantile", "Quantile of the pointwise LID of the newest cloud."},
+    {"dimwatch_lid_points", "Distinct finite points in the newest cloud."},
+    {"dimwatch_lid_invalid_points", "Points without a LID of their own, left out of the mean."},
+    {"dimwatch_lid_duplicate_ratio", "Share of the arrived rows that equal an earlier row."},
+    {"dimwatch_lid_step", "Optimizer step of the newest estimate of a probe."},
+    {"dimwatch_lid_timestamp_seconds", "When the newest estimate was computed, since 1970."},
+    {"dimwatch_window_fill_ratio", "Share of the probe's window that is filled."},
+    {"dimwatch_index_recall_ratio", "Measured share of true neighbors that the index found."},
+    {"dimwatch_signal_active", "1 while the signal is firing, otherwise 0."},
+    {"dimwatch_signal_step", "Step of the estimate that brought the signal's present state."},
+    {"dimwatch_run_info", "Always 1; what is known of a run is in the labels."},
+    {"dimwatch_early_stop_recommended", "1 while the run's decision is STOP, otherwise 0."},
+    {"dimwatch_best_step", "Step whose checkpoint the signals recommend; absent without a STOP."},
+    {"dimwatch_run_last_sample_timestamp_seconds",
+     "When the last sample or scalar of a run arrived, since 1970."},
+    {"dimwatch_scalar", "Newest value of a number that the job reports."},
+}};
+
+constexpr std::array kProbeSignals = {SignalKind::kExhausted,  SignalKind::kOverfitting,
+                                      SignalKind::kMemorizing, SignalKind::kGeneralizing,
+                                      SignalKind::kCollapsed,  SignalKind::kDiverging};
+
+// Collects one page.
+class Writer {
+ public:
+  explicit Writer(std::int64_t max_series) : max_series_(max_series) {
+    out_.families.resize(kGauges);
+    for (std::size_t i = 0; i < kGauges; ++i) {
+      out_.families[i].name = kTexts[i].name;
+      out_.families[i].help = kTexts[i].help;
+      out_.families[i].type = prometheus::MetricType::Gauge;
+    }
+  }
+
+  void Set(Gauge gauge, const Labels& labels, std::optional<double> value) {
+    if (!value || !std::isfinite(*value)) return;
+    if (out_.series >= max_series_) {
+      ++out_.left_out;
+      return;
+    }
+    ++out_.series;
+    ClientMetric& metric = out_.families[gauge].metric.emplace_back();
+    metric.label = labels;
+    metric.gauge.value = *value;
+  }
+
+  RunFamilies Take() {
+    std::erase_if(out_.families, [](const auto& family) { return family.metric.empty(); });
+    return std::move(out_);
+  }
+
+ private:
+  std::int64_t max_series_;
+  RunFamilies out_;
+};
+
+Labels With(Labels labels, std::string name, std::string_view value) {
+  labels.push_back({std::move(name), PlainText(value)});
+  return labels;
+}
+
+double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
+void WriteEstimate(const EstimateRecord& record, const Labels& labels, Writer& writer) {
+  const CloudEstimate& estimate = record.estimate;
+  writer.Set(kLidMean, labels, estimate.mean);
+  writer.Set(kLidRollingMean, labels, record.rolling_mean);
+  writer.Set(kLidStandardError, labels, estimate.standard_error);
+  for (const Quantile& quantile : estimate.quantiles) {
+    writer.Set(kLidQuantile, With(labels, "quantile", absl::StrCat(quantile.quantile)),
+               quantile.value);
+  }
+  writer.Set(kLidPoints, labels, static_cast<double>(estimate.points));
+  writer.Set(kLidInvalidPoints, labels, static_cast<double>(estimate.invalid));
+  if (estimate.rows > 0) {
+    writer.Set(kLidDuplicateRatio, labels,
+               static_cast<double>(estimate.duplicate_rows) / static_cast<double>(estimate.rows));
+  }
+  writer.Set(kLidStep, labels, static_cast<double>(record.step.value));
+  writer.Set(kLidTimestamp, labels, Seconds(record.create_time));
+  writer.Set(kWindowFillRatio, labels, record.window_fill);
+  writer.Set(kIndexRecallRatio, labels, estimate.recall);
+}
+
+void WriteSignal(const RunView& view, const std::string& probe, SignalKind kind,
+                 const Labels& labels, Writer& writer) {
+  const Labels with = With(labels, "signal", Name(kind));
+  bool firing = false;
+  for (const Signal& signal : view.signals) {
+    if (signal.kind != kind || signal.probe != probe) continue;
+    firing = signal.state == SignalState::kFiring;
+    writer.Set(kSignalStep, with, static_cast<double>(signal.step.value));
+  }
+  writer.Set(kSignalActive, with, firing ? 1 : 0);
+}
+
+void WriteInfo(const RunRecord& run, Labels labels, Writer& writer) {
+  labels = With(std::move(labels), "name", run.display_name);
+  labels = With(std::move(labels), "state", Name(run.state));
+  labels = With(std::move(labels), "user", run.user);
+  for (const auto& [key, value] : run.labels) {
+    labels = With(std::move(labels), absl::StrCat("label_", key), value);
+  }
+  writer.Set(kRunInfo, labels, 1);
+}
+
+void WriteRun(const RunView& view, Writer& writer) {
+  const Labels labels = With(With({}, "project", view.run.project), "run", view.run.run_id);
+  WriteInfo(view.run, labels, writer);
+  const Decision decision = ForJob(view.decision);
+  writer.Set(kEarlyStopRecommended, labels, decision.verdict == Verdict::kStop ? 1 : 0);
+  if (decision.best_step) {
+    writer.Set(kBestStep, labels, static_cast<double>(decision.best_step->value));
+  }
+  if (view.run.last_sample_time)
+    writer.Set(kLastSample, labels, Seconds(*view.run.last_sample_time));
+  for (const EstimateRecord& record : view.latest_estimates) {
+    const Labels with = With(labels, "probe", record.probe);
+    WriteEstimate(record, with, writer);
+    for (const SignalKind kind : kProbeSignals) {
+      WriteSignal(view, record.probe, kind, with, writer);
+    }
+  }
+  WriteSignal(view, "", SignalKind::kStalled, labels, writer);
+  for (const ScalarRecord& scalar : view.latest_scalars) {
+    writer.Set(kScalar, With(labels, "name", scalar.name), scalar.value);
+  }
+}
+
+}  // namespace
+
+RunFamilies FamiliesOf(const MonitorSnapshot& snapshot, std::int64_t max_series) {
+  Writer writer(max_series);
+  for (const std::shared_ptr<const RunView>& view : snapshot.runs) WriteRun(*view, writer);
+  return writer.Take();
+}
+
+}  // namespace dimwatch::server

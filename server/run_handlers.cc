@@ -1,0 +1,162 @@
+#include "server/run_handlers.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/convert.h"
+#include "server/errors.h"
+#include "server/limits.h"
+#include "server/page_token.h"
+#include "src/base/names.h"
+
+namespace dimwatch::server {
+namespace {
+
+using Views = std::vector<std::shared_ptr<const RunView>>;
+
+std::string KeyOf(const RunView& view) {
+  return absl::StrCat(absl::ToUnixNanos(view.run.create_time), " ", view.run.run_id);
+}
+
+// The first run behind `key` in `views`, newest first; the run of the key itself may be gone.
+absl::StatusOr<Views::const_iterator> Behind(const Views& views, const std::string& key) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(key, absl::MaxSplits(' ', 1));
+  std::int64_t nanos = 0;
+  if (!absl::SimpleAtoi(parts.first, &nanos)) return InvalidField("page_token", "is malformed");
+  const auto same = std::find_if(views.begin(), views.end(), [&](const auto& view) {
+    return view->run.run_id == parts.second;
+  });
+  if (same != views.end()) return same + 1;
+  return std::find_if(views.begin(), views.end(), [&](const auto& view) {
+    return absl::ToUnixNanos(view->run.create_time) < nanos;
+  });
+}
+
+absl::StatusOr<RunFilter> ReadFilter(const v1::ListRunsRequest& request) {
+  RunFilter filter;
+  filter.project = request.project();
+  filter.labels = {request.labels().begin(), request.labels().end()};
+  for (int i = 0; i < request.states_size(); ++i) {
+    const absl::StatusOr<RunState> state = FromProto(request.states(i));
+    if (!state.ok()) {
+      return InvalidField(absl::StrCat("states[", i, "]"), state.status().message());
+    }
+    filter.states.push_back(*state);
+  }
+  return filter;
+}
+
+absl::Status ReadUpdate(const std::string& path, const v1::Run& run, RunUpdate& update) {
+  if (path == "display_name") {
+    update.display_name = run.display_name().empty() ? run.run_id() : run.display_name();
+    return ValidateDisplayName(*update.display_name);
+  }
+  if (path == "labels") {
+    update.labels = {run.labels().begin(), run.labels().end()};
+    return ValidateLabels(*update.labels);
+  }
+  if (path == "config.signals") {
+    absl::StatusOr<SignalSettings> signals = FromProto(run.config().signals());
+    if (signals.ok()) update.signals = *signals;
+    return Blame(path, signals.status());
+  }
+  if (path == "config.policy") {
+    absl::StatusOr<PolicySettings> policy = FromProto(run.config().policy());
+    if (policy.ok()) update.policy = *std::move(policy);
+    return Blame(path, policy.status());
+  }
+  return absl::NotFoundError("");
+}
+
+absl::StatusOr<RunUpdate> ReadUpdates(const v1::UpdateRunRequest& request) {
+  constexpr absl::string_view kAllowed =
+      "display_name, labels, config.signals and config.policy are allowed";
+  RunUpdate update;
+  for (const std::string& path : request.update_mask().paths()) {
+    const absl::Status status = ReadUpdate(path, request.run(), update);
+    if (absl::IsNotFound(status)) {
+      return InvalidField("update_mask", absl::StrCat(Quoted(path), " cannot be set; ", kAllowed));
+    }
+    if (!status.ok()) return Blame("run", status);
+  }
+  if (request.update_mask().paths().empty()) {
+    return InvalidField("update_mask", absl::StrCat("is empty; ", kAllowed));
+  }
+  return update;
+}
+
+}  // namespace
+
+absl::Status RunHandlers::CreateRun(const v1::CreateRunRequest& request,
+                                    v1::CreateRunResponse& response) {
+  absl::StatusOr<RunRecord> run = FromProto(request.run());
+  if (!run.ok()) return Blame("run", run.status());
+  const absl::StatusOr<Monitor::Created> created = monitor_.CreateRun(*std::move(run));
+  if (!created.ok()) return created.status();
+  *response.mutable_run() = ToProto(*created->view);
+  response.set_created(created->created);
+  return absl::OkStatus();
+}
+
+absl::Status RunHandlers::GetRun(const v1::GetRunRequest& request, v1::GetRunResponse& response) {
+  const absl::StatusOr<std::shared_ptr<const RunView>> view = monitor_.GetRun(request.run_id());
+  if (!view.ok()) return view.status();
+  *response.mutable_run() = ToProto(**view);
+  return absl::OkStatus();
+}
+
+absl::Status RunHandlers::ListRuns(const v1::ListRunsRequest& request,
+                                   v1::ListRunsResponse& response) {
+  const absl::StatusOr<int> size =
+      PageSize(request.page_size(), kDefaultRunsPageSize, kMaxRunsPageSize);
+  if (!size.ok()) return size.status();
+  const absl::StatusOr<RunFilter> filter = ReadFilter(request);
+  if (!filter.ok()) return filter.status();
+  const Views views = monitor_.ListRuns(*filter);
+  auto next = views.begin();
+  if (!request.page_token().empty()) {
+    const absl::StatusOr<std::string> key = ReadPageToken(request, request.page_token());
+    if (!key.ok()) return key.status();
+    const absl::StatusOr<Views::const_iterator> behind = Behind(views, *key);
+    if (!behind.ok()) return behind.status();
+    next = *behind;
+  }
+  const auto end = next + std::min<std::ptrdiff_t>(*size, views.end() - next);
+  for (; next != end; ++next) *response.add_runs() = ToProto(**next);
+  if (end != views.end() && end != views.begin()) {
+    response.set_next_page_token(MakePageToken(request, KeyOf(**(end - 1))));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunHandlers::UpdateRun(const v1::UpdateRunRequest& request,
+                                    v1::UpdateRunResponse& response) {
+  const absl::StatusOr<RunUpdate> update = ReadUpdates(request);
+  if (!update.ok()) return update.status();
+  const absl::StatusOr<std::shared_ptr<const RunView>> view =
+      monitor_.UpdateRun(request.run().run_id(), *update);
+  if (!view.ok()) return view.status();
+  *response.mutable_run() = ToProto(**view);
+  return absl::OkStatus();
+}
+
+void RunHandlers::FinishRun(const v1::FinishRunRequest& request, v1::FinishRunResponse& response,
+                            std::function<void(absl::Status)> done) {
+  monitor_.FinishRun(request.run_id(), request.failed(),
+                     [&response, done = std::move(done)](
+                         const absl::StatusOr<std::shared_ptr<const RunView>>& view) {
+                       if (view.ok()) *response.mutable_run() = ToProto(**view);
+                       done(view.status());
+                     });
+}
+
+absl::Status RunHandlers::DeleteRun(const v1::DeleteRunRequest& request,
+                                    v1::DeleteRunResponse& /*response*/) {
+  return monitor_.DeleteRun(request.run_id());
+}
+
+}  // namespace dimwatch::server

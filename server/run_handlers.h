@@ -1,0 +1,30 @@
+// What RunService does, without gRPC: validate, look up, act, convert.
+#pragma once
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "dimwatch/v1/run.pb.h"
+#include "src/monitor/monitor.h"
+
+namespace dimwatch::server {
+
+// Thread-safe. May wait for the store.
+class RunHandlers {
+ public:
+  explicit RunHandlers(Monitor& monitor) : monitor_(monitor) {}
+
+  absl::Status CreateRun(const v1::CreateRunRequest& request, v1::CreateRunResponse& response);
+  absl::Status GetRun(const v1::GetRunRequest& request, v1::GetRunResponse& response);
+  absl::Status ListRuns(const v1::ListRunsRequest& request, v1::ListRunsResponse& response);
+  absl::Status UpdateRun(const v1::UpdateRunRequest& request, v1::UpdateRunResponse& response);
+  // Calls `done` once, from any thread; `response` must live until then.
+  void FinishRun(const v1::FinishRunRequest& request, v1::FinishRunResponse& response,
+                 std::function<void(absl::Status)> done);
+  absl::Status DeleteRun(const v1::DeleteRunRequest& request, v1::DeleteRunResponse& response);
+
+ private:
+  Monitor& monitor_;
+};
+
+}  // namespace dimwatch::server

@@ -1,0 +1,66 @@
+#include "server/run_service.h"
+
+#include "server/errors.h"
+#include "server/log.h"
+#include "server/unary.h"
+
+namespace dimwatch::server {
+
+grpc::ServerUnaryReactor* RunService::CreateRun(grpc::CallbackServerContext* context,
+                                                const v1::CreateRunRequest* request,
+                                                v1::CreateRunResponse* response) {
+  return RunUnary(context, handlers_, [=, this] {
+    const absl::Status status = run_handlers_.CreateRun(*request, *response);
+    if (status.ok() && response->created()) {
+      Log(LogLevel::kInfo, "run created",
+          {{"run", request->run().run_id()}, {"project", request->run().project()}});
+    }
+    return status;
+  });
+}
+
+grpc::ServerUnaryReactor* RunService::GetRun(grpc::CallbackServerContext* context,
+                                             const v1::GetRunRequest* request,
+                                             v1::GetRunResponse* response) {
+  return RunUnary(context, handlers_,
+                  [=, this] { return run_handlers_.GetRun(*request, *response); });
+}
+
+grpc::ServerUnaryReactor* RunService::ListRuns(grpc::CallbackServerContext* context,
+                                               const v1::ListRunsRequest* request,
+                                               v1::ListRunsResponse* response) {
+  return RunUnary(context, handlers_,
+                  [=, this] { return run_handlers_.ListRuns(*request, *response); });
+}
+
+grpc::ServerUnaryReactor* RunService::UpdateRun(grpc::CallbackServerContext* context,
+                                                const v1::UpdateRunRequest* request,
+                                                v1::UpdateRunResponse* response) {
+  return RunUnary(context, handlers_,
+                  [=, this] { return run_handlers_.UpdateRun(*request, *response); });
+}
+
+grpc::ServerUnaryReactor* RunService::FinishRun(grpc::CallbackServerContext* context,
+                                                const v1::FinishRunRequest* request,
+                                                v1::FinishRunResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  handlers_.Submit([=, this] {
+    run_handlers_.FinishRun(*request, *response, [=](const absl::Status& status) {
+      if (status.ok()) Log(LogLevel::kInfo, "run finished", {{"run", request->run_id()}});
+      reactor->Finish(ToGrpcStatus(status));
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunService::DeleteRun(grpc::CallbackServerContext* context,
+                                                const v1::DeleteRunRequest* request,
+                                                v1::DeleteRunResponse* response) {
+  return RunUnary(context, handlers_, [=, this] {
+    const absl::Status status = run_handlers_.DeleteRun(*request, *response);
+    if (status.ok()) Log(LogLevel::kInfo, "run deleted", {{"run", request->run_id()}});
+    return status;
+  });
+}
+
+}  // namespace dimwatch::server

@@ -1,0 +1,210 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "server/data_folder.h"
+#include "server/estimator_service.h"
+#include "server/http_server.h"
+#include "server/ingest_service.h"
+#include "server/limits.h"
+#include "server/log.h"
+#include "server/query_service.h"
+#include "server/rpc_counter.h"
+#include "server/run_service.h"
+#include "src/store/sqlite_store.h"
+
+namespace dimwatch::server {
+
+// In the order in which they are built; each uses those above it.
+struct Server::Parts {
+  std::unique_ptr<DataFolder> folder;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<ThreadPool> pool;  // computes
+  ServerMetrics metrics;
+  std::unique_ptr<Monitor> monitor;
+  std::unique_ptr<ThreadPool> handlers;  // serves requests
+  std::optional<RunHandlers> runs;
+  std::optional<QueryHandlers> queries;
+  std::optional<MetricsPage> page;
+  std::optional<HttpApi> api;
+  std::optional<RunService> run_service;
+  std::optional<IngestService> ingest_service;
+  std::optional<QueryService> query_service;
+  std::optional<EstimatorService> estimator_service;
+  std::unique_ptr<grpc::Server> grpc;
+  Address grpc_address;
+  std::unique_ptr<HttpServer> http;
+};
+
+namespace {
+
+int ThreadsOf(const Config& config) {
+  if (config.threads > 0) return config.threads;
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const DataFolder& folder) {
+  SqliteStore::Recovery recovery;
+  absl::StatusOr<std::unique_ptr<SqliteStore>> store =
+      SqliteStore::Open(folder.database(), &recovery);
+  if (!store.ok()) return store.status();
+  if (!recovery.message.empty()) {
+    Log(LogLevel::kError, "the store was damaged",
+        {{"problem", recovery.message},
+         {"set_aside", recovery.set_aside.string()},
+         {"rescued_runs", recovery.rescued_runs},
+         {"damaged_runs", recovery.damaged_runs}});
+  }
+  return *std::move(store);
+}
+
+MonitorOptions OptionsOf(const Config& config, const DataFolder& folder) {
+  MonitorOptions options;
+  options.log_folder = folder.logs();
+  options.run_limits.max_probes = config.max_probes;
+  options.run_limits.max_batch_bytes = config.max_batch_bytes;
+  options.run_limits.max_window_bytes = config.max_window_bytes;
+  options.max_runs = config.max_runs;
+  options.max_queued_bytes_per_run = config.max_queue_bytes;
+  return options;
+}
+
+void LogDamagedRuns(Monitor& monitor) {
+  for (const std::shared_ptr<const RunView>& view : monitor.ListRuns({})) {
+    if (view->run.damage.empty()) continue;
+    Log(LogLevel::kError, "a run is damaged and read-only",
+        {{"run", view->run.run_id}, {"problem", view->run.damage}});
+  }
+}
+
+void SetLimits(const Config& config, grpc::ServerBuilder& builder) {
+  const auto message_bytes = static_cast<int>(
+      std::min<std::int64_t>(config.max_batch_bytes + kMessageSlackBytes, INT32_MAX));
+  builder.SetMaxReceiveMessageSize(message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
+  // Clients that vanished are found out within a minute and a half; pings of clients are welcome.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+}
+
+void SetHealth(grpc::Server& server, bool serving) {
+  grpc::HealthCheckServiceInterface* health = server.GetHealthCheckService();
+  for (const char* service : {"dimwatch.v1.RunService", "dimwatch.v1.IngestService",
+                              "dimwatch.v1.QueryService", "dimwatch.v1.EstimatorService"}) {
+    health->SetServingStatus(service, serving);
+  }
+  health->SetServingStatus(serving);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, const Clock& clock) {
+  auto parts = std::make_unique<Parts>();
+  Parts& p = *parts;
+  const int threads = ThreadsOf(config);
+
+  absl::StatusOr<std::unique_ptr<DataFolder>> folder = DataFolder::Lock(config.data_dir);
+  if (!folder.ok()) return folder.status();
+  p.folder = *std::move(folder);
+  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(*p.folder);
+  if (!store.ok()) return store.status();
+  p.store = *std::move(store);
+  p.pool = std::make_unique<ThreadPool>(threads);
+  absl::StatusOr<std::unique_ptr<Monitor>> monitor =
+      Monitor::Start(OptionsOf(config, *p.folder), *p.store, *p.pool, clock,
+                     [&p](const EstimateTiming& timing) { p.metrics.ObserveEstimate(timing); });
+  if (!monitor.ok()) return monitor.status();
+  p.monitor = *std::move(monitor);
+  LogDamagedRuns(*p.monitor);
+
+  p.handlers = std::make_unique<ThreadPool>(kHandlerThreads);
+  p.runs.emplace(*p.monitor);
+  p.queries.emplace(*p.monitor, *p.store,
+                    ServerFacts{clock.Now(), threads, config.max_batch_bytes, config.max_runs});
+  p.page.emplace(*p.monitor, p.metrics, config.max_series);
+  p.api.emplace(*p.runs, *p.queries, *p.page);
+  p.run_service.emplace(*p.runs, *p.handlers);
+  p.ingest_service.emplace(
+      IngestContext{*p.monitor, *p.handlers, p.metrics, clock, config.max_batch_bytes});
+  p.query_service.emplace(*p.queries, *p.monitor, *p.handlers);
+  p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock);
+  std::unique_ptr<Server> server(new Server(std::move(parts)));
+  if (absl::Status status = server->Listen(config); !status.ok()) return status;
+  return server;
+}
+
+absl::Status Server::Listen(const Config& config) {
+  Parts& p = *parts_;
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  SetLimits(config, builder);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<RpcCounter>(p.metrics));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  builder.RegisterService(&*p.run_service);
+  builder.RegisterService(&*p.ingest_service);
+  builder.RegisterService(&*p.query_service);
+  builder.RegisterService(&*p.estimator_service);
+  const absl::StatusOr<Address> listen = ParseAddress("--listen", config.listen);
+  const absl::StatusOr<Address> http = ParseAddress("--http", config.http);
+  if (!listen.ok()) return listen.status();
+  if (!http.ok()) return http.status();
+  p.grpc_address = *listen;
+  builder.AddListeningPort(ToString(*listen), grpc::InsecureServerCredentials(),
+                           &p.grpc_address.port);
+  p.grpc = builder.BuildAndStart();
+  if (p.grpc == nullptr || p.grpc_address.port == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on --listen ", config.listen,
+                     "; is the port in use, the address this machine's?"));
+  }
+  absl::StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::Start(*http, *p.api);
+  if (!started.ok()) return started.status();
+  p.http = *std::move(started);
+  SetHealth(*p.grpc, true);
+  p.api->SetReady(true);
+  return absl::OkStatus();
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() { Stop(); }
+
+Address Server::grpc_address() const { return parts_->grpc_address; }
+
+Address Server::http_address() const { return parts_->http->address(); }
+
+void Server::Tick() { parts_->monitor->Tick(); }
+
+void Server::Stop() {
+  if (parts_ == nullptr) return;
+  Parts& p = *parts_;
+  p.api->SetReady(false);
+  if (p.grpc != nullptr) SetHealth(*p.grpc, false);
+  p.ingest_service->Stop();
+  p.query_service->Stop();
+  p.monitor->Drain();
+  if (p.grpc != nullptr) p.grpc->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+  p.grpc.reset();
+  p.http.reset();
+  // Both pools finish what the services have handed them before the services go.
+  p.handlers.reset();
+  p.monitor.reset();
+  p.pool.reset();
+  parts_.reset();
+}
+
+}  // namespace dimwatch::server

@@ -1,0 +1,36 @@
+// The whole server, put together; main and the tests start it.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "server/config.h"
+#include "src/base/clock.h"
+
+namespace dimwatch::server {
+
+// Thread-safe. Destruction stops it.
+class Server {
+ public:
+  // Locks and opens the data folder, restores all runs and serves. `clock` outlives it. Errors say
+  // what to change.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config, const Clock& clock);
+  ~Server();
+
+  // With the ports that were taken.
+  Address grpc_address() const;
+  Address http_address() const;
+
+  // Housekeeping; to be called about once a second.
+  void Tick();
+  // Sends Draining on all streams, persists everything, ends all RPCs. Once.
+  void Stop();
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  absl::Status Listen(const Config& config);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace dimwatch::server

@@ -1,0 +1,147 @@
+#include "tests/monitor/job.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <utility>
+
+namespace dimwatch::testing {
+namespace {
+
+SampleItem OfRows(std::int64_t seq, const std::string& probe, std::int64_t step, std::int64_t dim,
+                  std::span<const float> components) {
+  SampleItem item;
+  item.seq = seq;
+  item.probe = probe;
+  item.step = Step{step};
+  item.dim = dim;
+  item.rows = static_cast<std::int64_t>(components.size()) / dim;
+  item.data.resize(components.size_bytes());
+  std::memcpy(item.data.data(), components.data(), components.size_bytes());
+  return item;
+}
+
+std::vector<float> Uniform(std::int64_t count, std::mt19937& random) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& value : values) value = static_cast<float>(random() % 100'003) / 100'003.0F;
+  return values;
+}
+
+// Draws the items of RandomJob one after another.
+class Drawing {
+ public:
+  explicit Drawing(unsigned seed) : random_(seed) {}
+
+  IngestItem Next(std::int64_t seq) {
+    if (Below(14) == 0) step_ = std::max<std::int64_t>(0, step_ - 30 + 10 * Below(3));
+    if (Below(3) == 0) step_ += 10;
+    if (Below(5) == 0) return RandomScalars(seq);
+    return RandomSamples(seq);
+  }
+
+ private:
+  std::int64_t Below(int n) {
+    return static_cast<std::int64_t>(random_() % static_cast<unsigned>(n));
+  }
+
+  IngestItem RandomScalars(std::int64_t seq) {
+    std::map<std::string, double> values = {{"train/loss", static_cast<double>(Below(1000)) / 100}};
+    if (Below(2) == 0) values["validation/loss"] = static_cast<double>(Below(1000)) / 100;
+    return Scalars(seq, step_, std::move(values));
+  }
+
+  IngestItem RandomSamples(std::int64_t seq) {
+    static const char* const kProbes[] = {"train/a", "validation/a", "train/b", "train/late"};
+    const std::size_t known = seq < 60 ? 3 : 4;
+    const std::string probe = kProbes[random_() % known];
+    const std::int64_t rows = 6 + Below(12);
+    const std::int64_t dim = 3;
+    std::vector<float> values = Uniform(rows * dim, random_);
+    const double squeeze = Below(3) == 0 ? 0.01 : 1;
+    for (std::size_t i = 0; i < values.size(); i += 3) {
+      values[i] = static_cast<float>(squeeze * static_cast<double>(values[i]));
+    }
+    if (Below(9) == 0) values[0] = std::numeric_limits<float>::quiet_NaN();
+    if (Below(9) == 0) std::copy_n(values.begin(), 3, values.begin() + 3);
+    SampleItem item = OfRows(seq, probe, step_, dim, values);
+    item.snapshot_end = Below(3) == 0;
+    if (Below(25) == 0) item.dropped_rows = 4;
+    if (probe == "validation/a") {
+      for (std::int64_t i = 0; i < rows; ++i) item.sample_ids.push_back((i * 7) % 31);
+    }
+    return item;
+  }
+
+  std::mt19937 random_;
+  std::int64_t step_ = 30;
+};
+
+}  // namespace
+
+ProbeSettings SnapshotProbe(const std::string& name) {
+  ProbeSettings settings;
+  settings.identity.name = name;
+  settings.estimator.neighbors = kJobNeighbors;
+  return ResolveDefaults(settings);
+}
+
+ProbeSettings RollingProbe(const std::string& name) {
+  ProbeSettings settings = SnapshotProbe(name);
+  settings.window = WindowKind::kRolling;
+  settings.window_points = 40;
+  settings.estimate_every = 15;
+  return settings;
+}
+
+RunRecord NewRun(const std::string& run_id, std::vector<ProbeSettings> probes) {
+  RunRecord run;
+  run.run_id = run_id;
+  run.project = "tests";
+  run.display_name = run_id;
+  run.signals.warmup = 1;
+  run.signals.patience = 1;
+  run.signals.cooldown = 1;
+  run.signals.z_score = 0.5;
+  run.probes = std::move(probes);
+  return run;
+}
+
+DeclarationItem Declaration(std::int64_t seq, ProbeSettings settings) {
+  return {.seq = seq, .settings = std::move(settings)};
+}
+
+ScalarItem Scalars(std::int64_t seq, std::int64_t step, std::map<std::string, double> values) {
+  return {.seq = seq, .step = Step{step}, .values = std::move(values)};
+}
+
+SampleItem Samples(std::int64_t seq, const std::string& probe, std::int64_t step, std::int64_t rows,
+                   std::int64_t dim, unsigned seed) {
+  std::mt19937 random(seed);
+  return OfRows(seq, probe, step, dim, Uniform(rows * dim, random));
+}
+
+SampleItem Snapshot(std::int64_t seq, const std::string& probe, std::int64_t step,
+                    std::int64_t rows, std::int64_t dim, unsigned seed) {
+  SampleItem item = Samples(seq, probe, step, rows, dim, seed);
+  item.snapshot_end = true;
+  return item;
+}
+
+std::vector<IngestItem> RandomJob(unsigned seed, int items) {
+  ProbeSettings aligned = SnapshotProbe("validation/a");
+  aligned.aligned = true;
+  std::vector<IngestItem> job = {Declaration(1, SnapshotProbe("train/a")), Declaration(2, aligned),
+                                 Declaration(3, RollingProbe("train/b"))};
+  Drawing drawing(seed);
+  for (std::int64_t seq = 4; static_cast<int>(job.size()) < items; ++seq) {
+    if (seq == 59) {
+      job.emplace_back(Declaration(seq, SnapshotProbe("train/late")));
+    } else {
+      job.push_back(drawing.Next(seq));
+    }
+  }
+  return job;
+}
+
+}  // namespace dimwatch::testing

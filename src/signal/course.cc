@@ -87,11 +87,9 @@ bool Course::IsFlat() const {
   const std::optional<Trend> line = trend();
   if (!line) return false;
   const std::span<const Level> recent = RecentLevels();
-  const std::int64_t size = std::ssize(recent);
-  const double average = Average(count() - size, size);
-  const double delta = settings_.min_delta * std::abs(average);
+  const double delta = settings_.min_delta * std::abs(line->average);
   const bool all_near = std::all_of(recent.begin(), recent.end(), [&](const Level& level) {
-    return std::abs(level.mean - average) <=
+    return std::abs(level.mean - line->average) <=
            std::max(delta, settings_.z_score * level.error.value_or(0));
   });
   return all_near && std::abs(line->change) <= std::min(delta, settings_.z_score * line->error);
@@ -127,9 +125,10 @@ std::optional<Trend> Course::trend() const {
     residual_squares += residual * residual;
   }
   const double span = x(recent.back());
-  const double slope_error =
-      std::max(std::sqrt(error_variance) / sxx, std::sqrt(residual_squares / ((n - 2) * sxx)));
-  return Trend{slope * span, slope_error * span};
+  double slope_error = std::sqrt(residual_squares / ((n - 2) * sxx));
+  const bool aligned = recent.front().chain == recent.back().chain;
+  if (!aligned) slope_error = std::max(slope_error, std::sqrt(error_variance) / sxx);
+  return Trend{mean_y, slope * span, slope_error * span};
 }
 
 Step Course::horizon() const {

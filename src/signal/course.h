@@ -29,9 +29,11 @@ double DifferenceError(const Level& a, const Level& b);
 
 // A line through recent levels.
 struct Trend {
+  double average = 0;
   double change = 0;  // along the line, from the first to the last level
-  double error = 0;   // standard error of `change`: from the levels' errors, or from their scatter
-                      // around the line, whichever is larger
+  // Standard error of `change`: from the scatter around the line, or from the levels' errors where
+  // that is larger. Aligned rows share their error, so that for them the scatter alone counts.
+  double error = 0;
 };
 
 // Fed with complete estimates by increasing step. O(1) per estimate, but for trend(), which is

@@ -39,9 +39,11 @@ struct ProbeView {
   std::optional<MetricChange> validation_loss;
 };
 
-// The mean LID has really declined: below its start by more than noise and min_delta. Or it rose
-// and fell again on both splits; on one split alone such a fall may be a dip on the way up.
-bool HasDeclined(const ProbeView& view);
+// It rose and fell again on both splits: as good as a decline below the start. On one split alone
+// such a fall may be a dip on the way up.
+inline bool HasGeneralizedOnBoth(const ProbeView& view) {
+  return view.has_generalized && view.other != nullptr;
+}
 
 // After a real decline the trend of the last 3 x patience estimates is flat: its change is neither
 // more than z_score standard errors nor more than min_delta. On both splits where both are watched.

@@ -50,7 +50,7 @@ class RunJudge::Impl {
     }
     probe.last_step = point.step;
     kept_.push_back({order_++, &probe, point});
-    if (rewound || scalars_rewound_) return Refold(point.step);
+    if (rewound) return Refold(point.step);
 
     Judgement judgement;
     const Decision before = decision_;
@@ -60,8 +60,10 @@ class RunJudge::Impl {
     return judgement;
   }
 
-  void ObserveScalar(std::string_view name, Step step, double value) {
-    if (metrics_.Observe(name, step, value, order_++)) scalars_rewound_ = true;
+  Judgement ObserveScalar(std::string_view name, Step step, double value) {
+    const std::optional<std::int64_t> dropped = metrics_.Observe(name, step, value, order_++);
+    const bool was_used = dropped && !kept_.empty() && *dropped < kept_.back().order;
+    return was_used ? Refold(step) : Judgement();
   }
 
   Judgement ObserveSilence(double seconds) {
@@ -141,7 +143,6 @@ class RunJudge::Impl {
   Judgement Refold(Step back_to) {
     const std::vector<Signal> before = AllOfProbes();
     const Decision decision_before = decision_;
-    scalars_rewound_ = false;
     decision_ = Decision();
     decision_.mode = policy_.mode;
     for (auto& [name, probe] : probes_) {
@@ -153,7 +154,9 @@ class RunJudge::Impl {
     Judgement judgement;
     const std::vector<Signal> after = AllOfProbes();
     for (std::size_t i = 0; i < after.size(); ++i) {
-      if (after[i].state == before[i].state && after[i].step == before[i].step) continue;
+      const bool inactive =
+          after[i].state == SignalState::kInactive && before[i].state == SignalState::kInactive;
+      if (inactive || after[i] == before[i]) continue;
       judgement.signals.push_back(after[i]);
       Signal& signal = judgement.signals.back();
       if (!signal.reason.empty()) continue;
@@ -171,7 +174,6 @@ class RunJudge::Impl {
   std::vector<Kept> kept_;  // by order
   Metrics metrics_;
   std::int64_t order_ = 0;
-  bool scalars_rewound_ = false;  // and not judged again since
   Signal stalled_;
   Decision decision_;
 };
@@ -188,8 +190,8 @@ Judgement RunJudge::Observe(std::string_view probe, const EstimatePoint& point) 
   return impl_->Observe(probe, point);
 }
 
-void RunJudge::ObserveScalar(std::string_view name, Step step, double value) {
-  impl_->ObserveScalar(name, step, value);
+Judgement RunJudge::ObserveScalar(std::string_view name, Step step, double value) {
+  return impl_->ObserveScalar(name, step, value);
 }
 
 Judgement RunJudge::ObserveSilence(double seconds) { return impl_->ObserveSilence(seconds); }

@@ -2,10 +2,10 @@
 //
 // Guaranteed:
 //  1. Pure: the same calls in the same order give the same answers, on any machine. No clock.
-//  2. Rewinding is normal: a point at or below the last step of its series replaces everything of
-//  that
-//     series from there on, and the judge stands as if the replaced points had never come.
-//  3. At most O(1) amortized work per point without rewinds, O(points) for a rewind.
+//  2. Rewinding is normal: a point at or below the last step of its series (a probe's estimates, or
+//     one scalar) replaces everything of that series from there on, and the judge stands as if the
+//     replaced points had never come; rewound scalars take effect with the next estimate.
+//  3. O(log points) per point without rewinds, O(points log points) for a rewind.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,9 @@ namespace dimwatch {
 
 // What changed by one observation.
 struct Judgement {
-  std::vector<Signal> signals;       // those whose state changed, in a fixed order
+  // Those whose state changed, by probe then kind. After a rewind: all that stand otherwise than
+  // before, those that are gone as kInactive.
+  std::vector<Signal> signals;
   std::optional<Decision> decision;  // if verdict, best step or firing signals changed
 };
 
@@ -38,9 +40,9 @@ class RunJudge {
 
   // REQUIRES: the probe was added.
   Judgement Observe(std::string_view probe, const EstimatePoint& point);
-  // A number that the job reported: evidence for later estimates (see docs/signals.md). Never
-  // changes a signal by itself.
-  void ObserveScalar(std::string_view name, Step step, double value);
+  // A number that the job reported: evidence for later estimates (see docs/signals.md). Changes a
+  // signal only where it replaces numbers that earlier estimates were judged by.
+  Judgement ObserveScalar(std::string_view name, Step step, double value);
   // The caller's clock says that the run has been silent for `seconds`; a run that speaks again is
   // told with 0. Moves `stalled`, never the decision.
   Judgement ObserveSilence(double seconds);

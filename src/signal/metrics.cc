@@ -44,18 +44,20 @@ MetricKind ClassifyMetric(std::string_view name) {
   return validation && HasAny(words, kScore) ? MetricKind::kValidationScore : MetricKind::kOther;
 }
 
-bool Metrics::Observe(std::string_view name, Step step, double value, std::int64_t order) {
+std::optional<std::int64_t> Metrics::Observe(std::string_view name, Step step, double value,
+                                             std::int64_t order) {
   auto found = series_.find(name);
   if (found == series_.end()) {
     const MetricKind kind = ClassifyMetric(name);
-    if (kind == MetricKind::kOther) return false;
+    if (kind == MetricKind::kOther) return std::nullopt;
     found = series_.emplace(std::string(name), Series{kind, {}}).first;
   }
   std::vector<Value>& values = found->second.values;
-  const std::size_t before = values.size();
-  while (!values.empty() && values.back().step >= step) values.pop_back();
-  const bool rewound = values.size() < before;
-  if (!std::isfinite(value)) return rewound;
+  std::optional<std::int64_t> dropped;
+  for (; !values.empty() && values.back().step >= step; values.pop_back()) {
+    dropped = values.back().order;
+  }
+  if (!std::isfinite(value)) return dropped;
   std::size_t best = values.size();
   if (!values.empty()) {
     const double record = values[values.back().best].value;
@@ -63,7 +65,7 @@ bool Metrics::Observe(std::string_view name, Step step, double value, std::int64
     if (!(higher_is_better ? value > record : value < record)) best = values.back().best;
   }
   values.push_back({step, order, value, best});
-  return rewound;
+  return dropped;
 }
 
 std::size_t Metrics::CountAt(const Series& series, const Moment& moment) {

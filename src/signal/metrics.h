@@ -50,10 +50,11 @@ class Metrics {
     Step step;
   };
 
-  // Returns true if the step went back, so that values were dropped. Names without evidence and
-  // values that are not finite are not kept. O(1) unless the step went back. REQUIRES: `order` is
-  // above all before.
-  bool Observe(std::string_view name, Step step, double value, std::int64_t order);
+  // Returns the order of the earliest value that was dropped, if the step went back. Names without
+  // evidence and values that are not finite are not kept. O(1) unless the step went back. REQUIRES:
+  // `order` is above all before.
+  std::optional<std::int64_t> Observe(std::string_view name, Step step, double value,
+                                      std::int64_t order);
 
   // First and newest value of the first metric of the kind by name; none before two values.
   // O(log n).

@@ -17,7 +17,9 @@ double StepNumber(const Level& level) { return static_cast<double>(level.step.va
 Finding FindOverfitting(const ProbeView& view) {
   const Course& course = view.course;
   const Course* other = view.other;
-  if (!HasDeclined(view)) return {false, "the mean LID has not declined yet", {}, {}};
+  if (!course.HasDeclined() && !HasGeneralizedOnBoth(view)) {
+    return {false, "the mean LID has not declined yet", {}, {}};
+  }
   const Level& minimum = Minimum(course);
   const double rise = course.current().mean - minimum.mean;
   const double threshold = course.Threshold(minimum, course.current());

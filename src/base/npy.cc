@@ -36,7 +36,7 @@ absl::Status Bad(const std::filesystem::path& path, const std::string& what) {
 
 // The text behind `'key':` in a Python dict literal as numpy writes it.
 std::optional<std::string_view> ValueOf(std::string_view dict, std::string_view key) {
-  const std::string quoted = absl::StrCat("'", key, "':");
+  const std::string quoted = absl::StrCat("'", std::string(key), "':");
   const std::size_t at = dict.find(quoted);
   if (at == std::string_view::npos) return std::nullopt;
   const std::size_t value = dict.find_first_not_of(' ', at + quoted.size());

@@ -1,7 +1,6 @@
 #include "src/lid/cloud_estimate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -13,12 +12,11 @@
 #include "src/knn/exact.h"
 #include "src/knn/hnsw.h"
 #include "src/knn/recall.h"
-#include "src/lid/gride.h"
+#include "src/lid/global.h"
 #include "src/lid/pointwise.h"
 #include "src/lid/prepare_cloud.h"
 #include "src/lid/standard_error.h"
 #include "src/lid/summary.h"
-#include "src/lid/twonn.h"
 
 namespace dimwatch {
 namespace {
@@ -70,39 +68,13 @@ void AveragePointwise(const CloudRows& cloud, const NeighborLists& lists,
   estimate.mean = summary.mean;
   estimate.std = summary.std;
   estimate.quantiles = std::move(summary.quantiles);
-  if (estimate.mean) {
+  if (estimate.std) {
     estimate.standard_error =
-        MeanStandardError(lists, queries, cloud.points(), local, *estimate.mean);
+        MeanStandardError(lists, queries, cloud.points(), local, *estimate.std);
   }
   if (pointwise == nullptr) return;
   for (const std::uint32_t query : queries) pointwise->row.push_back(cloud.source(query));
   pointwise->lid = std::move(local.lid);
-}
-
-// ln(r_{2 n1} / r_{n1}) of every query where it is finite, in the order of the queries.
-std::vector<double> LogRatiosAtScale(const NeighborLists& lists, std::size_t n1) {
-  std::vector<double> ratios;
-  ratios.reserve(lists.queries());
-  for (std::size_t q = 0; q < lists.queries(); ++q) {
-    const std::span<const float> distances = lists.distances(q);
-    const double ratio = LogRatio(distances[n1 - 1], distances[2 * n1 - 1]);
-    if (std::isfinite(ratio)) ratios.push_back(ratio);
-  }
-  return ratios;
-}
-
-void EstimateGlobally(const NeighborLists& lists, CloudEstimate& estimate) {
-  const bool gride = estimate.settings.estimator == Estimator::kGride;
-  const int n1 = gride ? estimate.settings.neighbors / 2 : 1;
-  std::vector<double> ratios = LogRatiosAtScale(lists, static_cast<std::size_t>(n1));
-  estimate.invalid = static_cast<std::int64_t>(lists.queries() - ratios.size());
-  if (const std::optional<Gride> fit = FitGride(ratios, n1)) {
-    estimate.mean = fit->dimension;
-    estimate.standard_error = fit->standard_error;
-  }
-  if (gride || !estimate.mean) return;
-  std::sort(ratios.begin(), ratios.end());
-  estimate.mean = FitTwoNn(ratios, estimate.settings.cdf, estimate.settings.fit);
 }
 
 void EstimatePoints(const CloudRows& cloud, std::span<const std::uint32_t> queries,
@@ -112,7 +84,10 @@ void EstimatePoints(const CloudRows& cloud, std::span<const std::uint32_t> queri
   const std::size_t neighbors = global ? 2 : static_cast<std::size_t>(settings.neighbors);
   const NeighborLists lists = FindNeighbors(cloud, queries, neighbors, pool, estimate);
   if (global || settings.estimator == Estimator::kGride) {
-    EstimateGlobally(lists, estimate);
+    const GlobalDimension global_fit = EstimateGlobal(lists, queries, cloud.points(), settings);
+    estimate.mean = global_fit.dimension;
+    estimate.standard_error = global_fit.standard_error;
+    estimate.invalid = global_fit.invalid;
   } else {
     AveragePointwise(cloud, lists, queries, pool, estimate, pointwise);
   }

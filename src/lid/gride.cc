@@ -5,24 +5,27 @@
 namespace dimwatch {
 namespace {
 
-// Of the log-likelihood, which is concave.
+// Of one ratio's log-likelihood, which is concave in d.
 struct Derivatives {
   double first = 0;
   double second = 0;
 };
 
-Derivatives DeriveLogLikelihood(std::span<const double> log_mu, int n1, double d) {
-  const auto n = static_cast<double>(log_mu.size());
+Derivatives Derive(double x, int n1, double d) {
   const double m = n1 - 1;
-  Derivatives result{n / d, -n / (d * d)};
+  const double above = -std::expm1(-d * x);            // 1 - mu^-d
+  const double ratio = above > 0 ? x / above : 1 / d;  // its limit as mu falls to 1
+  return {1 / d - (2 * n1 - 1) * x + m * ratio, -1 / (d * d) - m * ratio * ratio * (1 - above)};
+}
+
+Derivatives DeriveAll(std::span<const double> log_mu, int n1, double d) {
+  Derivatives sum;
   for (const double x : log_mu) {
-    result.first -= 2 * n1 * x - x;
-    const double above = -std::expm1(-d * x);            // 1 - mu^-d
-    const double ratio = above > 0 ? x / above : 1 / d;  // its limit as mu falls to 1
-    result.first += m * ratio;
-    result.second -= m * ratio * ratio * (1 - above);
+    const Derivatives one = Derive(x, n1, d);
+    sum.first += one.first;
+    sum.second += one.second;
   }
-  return result;
+  return sum;
 }
 
 }  // namespace
@@ -31,19 +34,27 @@ std::optional<Gride> FitGride(std::span<const double> log_mu, int n1) {
   double sum = 0;
   for (const double x : log_mu) sum += x;
   if (!(sum > 0)) return std::nullopt;
-  // The first derivative falls from infinity through 0. Where d is too small a Newton step in ln d
-  // may overshoot; bisection in ln d is safe, and 200 halvings reach the last bit.
+  // The first derivative falls from infinity through 0: bisection in ln d, to the last bit.
   double low = std::log(static_cast<double>(log_mu.size()) / sum) - 1;
-  while (DeriveLogLikelihood(log_mu, n1, std::exp(low)).first < 0) low -= 1;
+  while (DeriveAll(log_mu, n1, std::exp(low)).first < 0) low -= 1;
   double high = low + 1;
-  while (DeriveLogLikelihood(log_mu, n1, std::exp(high)).first > 0) high += 1;
+  while (DeriveAll(log_mu, n1, std::exp(high)).first > 0) high += 1;
   double middle = 0.5 * (low + high);
   while (low < middle && middle < high) {
-    (DeriveLogLikelihood(log_mu, n1, std::exp(middle)).first > 0 ? low : high) = middle;
+    (DeriveAll(log_mu, n1, std::exp(middle)).first > 0 ? low : high) = middle;
     middle = 0.5 * (low + high);
   }
   const double d = std::exp(middle);
-  return Gride{d, 1 / std::sqrt(-DeriveLogLikelihood(log_mu, n1, d).second)};
+  return Gride{d, -DeriveAll(log_mu, n1, d).second};
+}
+
+std::vector<double> GrideInfluence(std::span<const double> log_mu, int n1, const Gride& fit) {
+  std::vector<double> influence;
+  influence.reserve(log_mu.size());
+  for (const double x : log_mu) {
+    influence.push_back(Derive(x, n1, fit.dimension).first / fit.information);
+  }
+  return influence;
 }
 
 }  // namespace dimwatch

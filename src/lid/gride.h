@@ -4,12 +4,13 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace dimwatch {
 
 struct Gride {
   double dimension = 0;
-  double standard_error = 0;  // from the observed information, as if ratios were independent
+  double information = 0;  // observed; 1 / sqrt of it is the error if the ratios were independent
 };
 
 // The maximum-likelihood dimension of mu = r_{2 n1} / r_{n1}, whose density in dimension d is
@@ -17,5 +18,8 @@ struct Gride {
 // none below 0, in any order. None if there is none or all are 0. For n1 = 1 this is TwoNN's
 // n / sum ln mu.
 std::optional<Gride> FitGride(std::span<const double> log_mu, int n1);
+
+// The derivative of the fit by the weight of each ratio, where all weights are 1. Sums to 0.
+std::vector<double> GrideInfluence(std::span<const double> log_mu, int n1, const Gride& fit);
 
 }  // namespace dimwatch

@@ -1,8 +1,18 @@
 // How far the mean LID of a cloud lies from that of another draw of the cloud.
+//
+// Neighborhoods overlap: the spread of the pointwise values divided by the root of their number is
+// up to six times too small. What is independent from draw to draw are the points. By the
+// infinitesimal jackknife the mean moves by g_a = (the sum of a's influence on every neighborhood
+// that holds it) / queries when point a weighs more. A point and its nearest neighbor share the
+// distance between them, so these pairs count together (as in a variance robust to spatial
+// correlation, Conley 1999):
+//   variance = sum g_a^2 + 2 sum over pairs {a, nearest(a)} g_a g_nearest(a) + spread^2 / queries.
+// The last term is the choice of the queries. Measured on 60 redraws of Gaussians, spheres, curved
+// manifolds and mixtures of 1500 points, all local estimators: nominal 95 % intervals covered the
+// mean of all redraws 92 to 100 % of the time.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "src/knn/neighbor_lists.h"
@@ -10,13 +20,16 @@
 
 namespace dimwatch {
 
-// The standard error of the arithmetic mean of the valid lid. Neighborhoods overlap, so the
-// pointwise values are far from independent and their spread says little about their mean; the
-// points are independent. By the infinitesimal jackknife the mean moves, when point a weighs more,
-// by g_a = the sum of a's influence on every neighborhood that holds it, and the error is the root
-// of sum g_a^2. None below two valid queries.
-std::optional<double> MeanStandardError(const NeighborLists& lists,
-                                        std::span<const std::uint32_t> queries, std::size_t points,
-                                        const PointwiseDimensions& pointwise, double mean);
+// Of the mean of the valid lid, whose standard deviation is `spread`. `lists` belong to `queries`,
+// in ascending order. REQUIRES: two valid queries at least.
+double MeanStandardError(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                         std::size_t points, const PointwiseDimensions& pointwise, double spread);
+
+// Of an estimate that solves sum of scores = 0: `shifts` holds, for each query, by how much the
+// estimate moves when the query's own ratio counts more. The same variance, with g the shifts
+// themselves: Fisher's information alone takes the ratios for independent and of one dimension.
+// Measured as above for twonn-global and gride: 93 to 100 %.
+double GlobalStandardError(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                           std::size_t points, std::span<const double> shifts);
 
 }  // namespace dimwatch

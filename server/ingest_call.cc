@@ -78,19 +78,21 @@ void IngestCall::Process() {
   Close();
 }
 
-void IngestCall::Greet(const v1::IngestRequest& request) {
-  const v1::Hello& hello = request.hello();
-  absl::Status status;
+absl::StatusOr<SessionStart> IngestCall::Open(const v1::IngestRequest& request) {
   if (!request.has_hello()) {
-    status = absl::InvalidArgumentError("the first message of a stream must be a Hello");
-  } else if (hello.session_epoch() <= 0) {
-    status = InvalidField("hello.session_epoch",
-                          absl::StrCat(hello.session_epoch(), "; must be positive"));
+    return absl::InvalidArgumentError("the first message of a stream must be a Hello");
   }
-  absl::StatusOr<SessionStart> start = status;
-  if (status.ok()) {
-    start = context_.monitor.OpenSession(hello.run_id(), hello.session_epoch(), shared_from_this());
+  const v1::Hello& hello = request.hello();
+  if (hello.session_epoch() <= 0) {
+    return InvalidField("hello.session_epoch",
+                        absl::StrCat(hello.session_epoch(), " got; must be positive"));
   }
+  return context_.monitor.OpenSession(hello.run_id(), hello.session_epoch(), shared_from_this());
+}
+
+void IngestCall::Greet(const v1::IngestRequest& request) {
+  absl::StatusOr<SessionStart> start = Open(request);
+  const v1::Hello& hello = request.hello();
   const std::lock_guard lock(mutex_);
   if (!start.ok()) {
     EndWith(start.status());

@@ -4,7 +4,7 @@
 //  1. Pure: the same calls in the same order give the same answers, on any machine. No clock.
 //  2. Rewinding is normal: a point at or below the last step of its series (a probe's estimates, or
 //     one scalar) replaces everything of that series from there on, and the judge stands as if the
-//     replaced points had never come; rewound scalars take effect with the next estimate.
+//     replaced points had never come.
 //  3. O(log points) per point without rewinds, O(points log points) for a rewind.
 #pragma once
 

@@ -41,12 +41,11 @@ struct Event {
   std::variant<EstimatePoint, double> value;
 };
 
-void Send(const Event& event, RunJudge& judge) {
+Judgement Send(const Event& event, RunJudge& judge) {
   if (const auto* point = std::get_if<EstimatePoint>(&event.value)) {
-    judge.Observe(event.series, *point);
-  } else {
-    judge.ObserveScalar(event.series, event.step, std::get<double>(event.value));
+    return judge.Observe(event.series, *point);
   }
+  return judge.ObserveScalar(event.series, event.step, std::get<double>(event.value));
 }
 
 // A run whose series wander, and now and then go back by some steps, all or one of them.
@@ -109,8 +108,6 @@ TEST(RunJudgeTest, RewoundRunStandsAsIfReplacedPointsHadNeverCome) {
       });
       survivors.push_back(event);
       Send(event, judge);
-      // Scalars take effect with the next estimate.
-      if (std::holds_alternative<double>(event.value)) continue;
       RunJudge fresh = make();
       for (const Event& survivor : survivors) Send(survivor, fresh);
       ASSERT_EQ(judge.signals(), fresh.signals()) << "seed " << seed << ", event " << i;
@@ -131,9 +128,7 @@ TEST(RunJudgeTest, ReportedChangesAddUpToTheSignalsThatStand) {
   RandomRun run(7);
   for (int i = 0; i < 2000; ++i) {
     const Event event = run.Next();
-    const auto* point = std::get_if<EstimatePoint>(&event.value);
-    if (!point) continue;
-    const Judgement judgement = judge.Observe(event.series, *point);
+    const Judgement judgement = Send(event, judge);
     for (const Signal& signal : judgement.signals) {
       standing[{signal.probe, signal.kind}] = signal;
       EXPECT_FALSE(signal.reason.empty());
@@ -152,7 +147,7 @@ TEST(RunJudgeTest, ReportedChangesAddUpToTheSignalsThatStand) {
   }
 }
 
-TEST(RunJudgeTest, ScalarsAloneChangeNothing) {
+TEST(RunJudgeTest, NewScalarsAreEvidenceForLaterEstimatesOnly) {
   RunJudge judge = JudgeOfTwoSplits();
   double mean = 9;
   for (std::int64_t step = 0; step < 12; ++step) {

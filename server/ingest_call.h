@@ -65,6 +65,7 @@ class IngestCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
 
   // On a handler's thread, one at a time; without the lock.
   void Process();
+  absl::StatusOr<SessionStart> Open(const v1::IngestRequest& request);
   void Greet(const v1::IngestRequest& request);
   void Take(v1::IngestRequest request);
   // Closes the session and lets go of this call; after OnDone, when nothing is processed.

@@ -16,7 +16,7 @@ inline constexpr std::int64_t kMessageSlackBytes = 16 << 20;
 inline constexpr int kMaxStreamsPerConnection = 1000;
 
 // Threads that serve requests: they read the store and log items, so that gRPC's own never block.
-inline constexpr std::size_t kHandlerThreads = 4;
+inline constexpr std::size_t kHandlerThreads = 16;
 
 // Events that wait for a slow ingest client; beyond it older ones of the same probe or signal give
 // way to newer ones.

@@ -18,4 +18,14 @@ using Action = std::function<absl::Status()>;
 void AddEstimateCommand(CLI::App& app, Action& action);
 void AddReplayCommand(CLI::App& app, Action& action);
 
+// With one.
+void AddRunsCommand(CLI::App& app, Action& action);
+void AddShowCommand(CLI::App& app, Action& action);
+void AddWatchCommand(CLI::App& app, Action& action);
+void AddCompareCommand(CLI::App& app, Action& action);
+void AddExportCommand(CLI::App& app, Action& action);
+void AddFinishCommand(CLI::App& app, Action& action);
+void AddDeleteCommand(CLI::App& app, Action& action);
+void AddBenchCommand(CLI::App& app, Action& action);
+
 }  // namespace dimwatch::cli

@@ -13,6 +13,14 @@ int main(int argc, char** argv) {
   dimwatch::cli::Action action;
   dimwatch::cli::AddEstimateCommand(app, action);
   dimwatch::cli::AddReplayCommand(app, action);
+  dimwatch::cli::AddRunsCommand(app, action);
+  dimwatch::cli::AddShowCommand(app, action);
+  dimwatch::cli::AddWatchCommand(app, action);
+  dimwatch::cli::AddCompareCommand(app, action);
+  dimwatch::cli::AddExportCommand(app, action);
+  dimwatch::cli::AddFinishCommand(app, action);
+  dimwatch::cli::AddDeleteCommand(app, action);
+  dimwatch::cli::AddBenchCommand(app, action);
 
   try {
     app.parse(argc, argv);

@@ -133,6 +133,41 @@ std::string SettingsText(const v1::Estimate& estimate) {
                       EnumName(config.index()), estimate.recall());
 }
 
+std::vector<std::string> EstimateHeader() {
+  return {"PROBE",    "STEP", "LID (mean ± s.e.)", "ROLLING", "n",       "L",
+          "SETTINGS", "FILL", "INVALID",           "EQUAL",   "COMPLETE"};
+}
+
+std::vector<std::string> EstimateCells(const v1::Estimate& estimate) {
+  return {estimate.probe(),
+          std::to_string(estimate.step()),
+          MeanText(estimate),
+          estimate.has_rolling_mean() ? Fixed(estimate.rolling_mean(), 2) : "-",
+          std::to_string(estimate.queries()),
+          std::to_string(estimate.config().neighbors()),
+          SettingsText(estimate),
+          FillText(estimate.window_fill()),
+          std::to_string(estimate.invalid()),
+          std::to_string(estimate.duplicate_rows()),
+          CompleteText(estimate.complete(), estimate.incomplete_reason())};
+}
+
+std::string SignalText(const v1::Signal& signal, bool colored) {
+  return signal.signal() + " " +
+         Colored(EnumName(signal.state()), ColorOf(signal.state()), colored) +
+         (signal.probe().empty() ? "" : " on " + signal.probe()) + " at step " +
+         std::to_string(signal.step()) + ": " + signal.reason();
+}
+
+std::string DecisionText(const v1::Decision& decision) {
+  std::string text = EnumName(decision.verdict()) + " at step " + std::to_string(decision.step()) +
+                     ": " + decision.reason();
+  if (decision.has_best_step()) {
+    text += " (best step " + std::to_string(decision.best_step()) + ")";
+  }
+  return text;
+}
+
 std::string FillText(double window_fill) { return Fixed(100 * window_fill, 0) + "%"; }
 
 std::string CompleteText(bool complete, const std::string& reason) {

@@ -46,6 +46,13 @@ class Table {
 std::string SettingsText(std::string_view estimator, std::string_view cdf, std::string_view fit,
                          std::string_view index, double recall);
 std::string SettingsText(const v1::Estimate& estimate);
+// One estimate as a row of a table, with everything that is needed to judge its mean.
+std::vector<std::string> EstimateHeader();
+std::vector<std::string> EstimateCells(const v1::Estimate& estimate);
+// "overfitting FIRING on train/last at step 760: <reason>".
+std::string SignalText(const v1::Signal& signal, bool colored);
+// "STOP at step 760: <reason> (best step 228)".
+std::string DecisionText(const v1::Decision& decision);
 // How full the window is: "100%".
 std::string FillText(double window_fill);
 // "yes", or "NO: <reason>".

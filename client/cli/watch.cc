@@ -1,0 +1,165 @@
+// dimwatch watch: a run, live, until it ends.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "client/cli/command.h"
+#include "client/cli/connection.h"
+#include "client/cli/json.h"
+#include "client/cli/text.h"
+#include "client/cli/watch_view.h"
+
+namespace dimwatch::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kBetweenRedraws{100};
+// Of a terminal that does not say.
+constexpr std::size_t kColumns = 80;
+constexpr std::size_t kLines = 23;
+
+struct Options {
+  std::string server;
+  v1::WatchRunRequest request;
+  bool json = false;
+};
+
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  virtual void Apply(const v1::WatchRunResponse& event) = 0;
+  virtual void Finish() {}
+};
+
+class JsonLines final : public Watcher {
+ public:
+  void Apply(const v1::WatchRunResponse& event) override {
+    if (event.has_estimate()) Print(event.cursor(), ToJson(event.estimate()));
+    if (event.has_signal()) Print(event.cursor(), ToJson(event.signal()));
+    if (event.has_decision()) Print(event.cursor(), ToJson(event.decision()));
+    if (event.has_rewind()) {
+      const v1::Rewind& rewind = event.rewind();
+      Print(event.cursor(),
+            RewindJson(rewind.step(), rewind.probe().empty() ? rewind.scalar() : rewind.probe()));
+    }
+    for (const auto& [name, value] : std::map<std::string, double>(
+             event.scalars().values().begin(), event.scalars().values().end())) {
+      Print(event.cursor(), ScalarJson(event.scalars().step(), name, value));
+    }
+    if (event.event_case() == v1::WatchRunResponse::kState) {
+      Print(event.cursor(), StateJson(event.state()));
+    }
+  }
+
+ private:
+  static void Print(std::int64_t cursor, Json json) {
+    json["cursor"] = cursor;
+    std::printf("%s\n", json.dump().c_str());
+    std::fflush(stdout);
+  }
+};
+
+// One line per event, for logs and pipes.
+class PlainLines final : public Watcher {
+ public:
+  void Apply(const v1::WatchRunResponse& event) override {
+    std::string line;
+    if (event.has_estimate()) {
+      line = EstimateLine(event.estimate());
+    } else if (event.has_signal()) {
+      line = SignalText(event.signal(), false);
+    } else if (event.has_decision()) {
+      line = DecisionText(event.decision());
+    } else if (event.has_rewind()) {
+      const v1::Rewind& rewind = event.rewind();
+      line = "step " + std::to_string(rewind.step()) + "  " + rewind.probe() + rewind.scalar() +
+             " goes on from here again";
+    } else if (event.event_case() == v1::WatchRunResponse::kState) {
+      line = "run is " + EnumName(event.state());
+    } else {
+      return;  // scalars: their curves are the job's own affair
+    }
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  }
+
+ private:
+  static std::string EstimateLine(const v1::Estimate& estimate) {
+    return "step " + std::to_string(estimate.step()) + "  " + estimate.probe() + "  LID " +
+           MeanText(estimate) + "  n = " + std::to_string(estimate.queries()) +
+           ", L = " + std::to_string(estimate.config().neighbors()) + ", " +
+           SettingsText(estimate) + ", window " + FillText(estimate.window_fill()) +
+           (estimate.complete() ? "" : ", NOT COMPLETE: " + estimate.incomplete_reason());
+  }
+};
+
+// A block that is redrawn in place.
+class Screen final : public Watcher {
+ public:
+  explicit Screen(const std::string& run_id) : view_(run_id) {}
+
+  void Apply(const v1::WatchRunResponse& event) override {
+    view_.Apply(event);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - drawn_at_ < kBetweenRedraws) return;
+    drawn_at_ = now;
+    Draw();
+  }
+  void Finish() override { Draw(); }
+
+ private:
+  void Draw() {
+    winsize size{};
+    const bool known =
+        ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 1;
+    const std::string block = view_.Draw(StdoutIsColored(), known ? size.ws_col : kColumns,
+                                         known ? size.ws_row - 1U : kLines);
+    std::fputs(Redraw(block, lines_).c_str(), stdout);
+    std::fflush(stdout);
+    lines_ = static_cast<std::size_t>(std::count(block.begin(), block.end(), '\n'));
+  }
+
+  WatchView view_;
+  std::chrono::steady_clock::time_point drawn_at_;
+  std::size_t lines_ = 0;
+};
+
+std::unique_ptr<Watcher> MakeWatcher(const Options& options) {
+  if (options.json) return std::make_unique<JsonLines>();
+  if (!StdoutIsTerminal()) return std::make_unique<PlainLines>();
+  return std::make_unique<Screen>(options.request.run_id());
+}
+
+absl::Status RunWatch(const Options& options) {
+  const Server server(options.server);
+  grpc::ClientContext context;
+  context.AddMetadata("dimwatch-run", options.request.run_id());
+  const auto stream = server.query->WatchRun(&context, options.request);
+  const std::unique_ptr<Watcher> watcher = MakeWatcher(options);
+  v1::WatchRunResponse event;
+  while (stream->Read(&event)) watcher->Apply(event);
+  watcher->Finish();
+  return server.ToStatus(stream->Finish());
+}
+
+}  // namespace
+
+void AddWatchCommand(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "watch", "Follow a run until it ends: a live table on a terminal, lines elsewhere");
+  command->add_option("run", *options->request.mutable_run_id())->required();
+  AddServerOption(*command, options->server);
+  command->add_option_function<std::int64_t>(
+      "--after", [options](std::int64_t cursor) { options->request.set_after_cursor(cursor); },
+      "only events behind this cursor (default 0: the whole history, then live)");
+  command->add_flag("--json", options->json, "JSON lines, one per event, with its cursor");
+  command->callback([options, &action] { action = [options] { return RunWatch(*options); }; });
+}
+
+}  // namespace dimwatch::cli

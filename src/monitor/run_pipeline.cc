@@ -161,7 +161,7 @@ class RunPipeline::Impl {
       const ScalarRecord record{cursor, name, item.step, value};
       changes.scalars.push_back(record);
       scalars_[name] = record;
-      judge_.ObserveScalar(name, item.step, value);
+      Record(judge_.ObserveScalar(name, item.step, value), changes);
     }
     return true;
   }

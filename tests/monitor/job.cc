@@ -31,10 +31,10 @@ std::vector<float> Uniform(std::int64_t count, std::mt19937& random) {
 // Draws the items of RandomJob one after another.
 class Drawing {
  public:
-  explicit Drawing(unsigned seed) : random_(seed) {}
+  explicit Drawing(unsigned seed) : random_(seed), back_every_(seed % 2 == 0 ? 7 : 14) {}
 
   IngestItem Next(std::int64_t seq) {
-    if (Below(14) == 0) step_ = std::max<std::int64_t>(0, step_ - 30 + 10 * Below(3));
+    if (Below(back_every_) == 0) step_ = std::max<std::int64_t>(0, step_ - 30 + 10 * Below(3));
     if (Below(3) == 0) step_ += 10;
     if (Below(5) == 0) return RandomScalars(seq);
     return RandomSamples(seq);
@@ -74,6 +74,7 @@ class Drawing {
   }
 
   std::mt19937 random_;
+  const int back_every_;
   std::int64_t step_ = 30;
 };
 

@@ -34,7 +34,7 @@ def main():
                 probes[name] = run.probe(name, neighbors=64, cdf="upper", aligned=True)
             probes[name].log(numpy.load(args.trace / sample["file"]), step=record["step"])
         time.sleep(args.pause)
-    if not run.flush(timeout=120):
+    if not run.flush(timeout=60):
         sys.exit(f"the server did not take everything: {run.stats}")
     print("sent", run.id, flush=True)
     if sys.stdin.readline():

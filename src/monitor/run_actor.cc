@@ -58,6 +58,12 @@ std::shared_ptr<RunActor> RunActor::Open(MonitorContext& context, RunRecord run)
   const absl::Status restored = actor->Restore(run);
   if (!restored.ok()) {
     run.damage = std::string(restored.message());
+    RunChanges found;
+    found.run = run;
+    // The log was cut off at the damage: the next start must know.
+    if (absl::IsDataLoss(restored) && !context.store.Commit(found).ok()) {
+      context.counters.CountStoreError();
+    }
     return std::make_shared<RunActor>(context, StoredView(context.store, std::move(run)));
   }
   {
@@ -90,6 +96,10 @@ absl::Status RunActor::Restore(RunRecord run) {
       },
       &recovery);
   if (!log.ok()) return log.status();
+  if (recovery.lost_bytes > 0 && !recovery.torn) {
+    return absl::DataLossError(absl::StrCat("the log was damaged behind item ", recovery.last_seq,
+                                            ": ", recovery.lost_bytes, " bytes lost"));
+  }
   log_ = *std::move(log);
   log_bytes_ = log_->bytes();
   Publish(pipeline_->run());
@@ -289,7 +299,7 @@ void RunActor::Tick() {
     const std::lock_guard lock(mutex_);
     const absl::Duration silence = context_.clock.Monotonic() - last_item_;
     const double seconds = absl::ToDoubleSeconds(silence);
-    const bool silent = log_ && queue_.empty() && !scheduled_ && !draining_ &&
+    const bool silent = log_ && queue_.empty() && !draining_ &&
                         now->run.state == RunState::kRunning &&
                         seconds >= now->run.signals.heartbeat_seconds;
     if (silent) {

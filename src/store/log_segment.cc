@@ -88,14 +88,17 @@ int WriteFully(int descriptor, std::int64_t offset, std::string_view bytes) {
   return 0;
 }
 
-// The payload at `offset`, if it is whole and its checksum matches.
-std::optional<std::string> ReadRecord(int descriptor, std::int64_t offset,
-                                      std::int64_t file_bytes) {
+// The payload at `offset`, if it is whole and its checksum matches. `torn`: the file ends before it
+// does.
+std::optional<std::string> ReadRecord(int descriptor, std::int64_t offset, std::int64_t file_bytes,
+                                      bool& torn) {
   std::string header(kRecordHeaderBytes, '\0');
-  if (!ReadFully(descriptor, offset, header)) return std::nullopt;
+  torn = file_bytes - offset < kRecordHeaderBytes;
+  if (torn || !ReadFully(descriptor, offset, header)) return std::nullopt;
   const auto length = IntegerAt<std::uint64_t>(header, 0);
   const std::int64_t rest = file_bytes - offset - kRecordHeaderBytes;
-  if (length > static_cast<std::uint64_t>(rest) || length > kMaxRecordBytes) return std::nullopt;
+  torn = length > static_cast<std::uint64_t>(rest) && length <= kMaxRecordBytes;
+  if (torn || length > kMaxRecordBytes) return std::nullopt;
   std::string payload(length, '\0');
   if (!ReadFully(descriptor, offset + kRecordHeaderBytes, payload)) return std::nullopt;
   const XXH64_hash_t checksum = XXH3_64bits(payload.data(), payload.size());
@@ -133,6 +136,7 @@ absl::StatusOr<SegmentScan> ScanSegment(const std::filesystem::path& file,
   std::string header(kSegmentHeaderBytes, '\0');
   if (!ReadFully(descriptor.get(), 0, header) || !header.starts_with(kMagic) ||
       HeaderChecksum(header) != IntegerAt<std::uint32_t>(header, 12)) {
+    scan.torn = scan.file_bytes < kSegmentHeaderBytes;
     return scan;
   }
   if (const auto version = IntegerAt<std::uint32_t>(header, 8); version != kVersion) {
@@ -142,7 +146,7 @@ absl::StatusOr<SegmentScan> ScanSegment(const std::filesystem::path& file,
   scan.sound_bytes = kSegmentHeaderBytes;
   while (scan.sound_bytes < scan.file_bytes) {
     const std::optional<std::string> payload =
-        ReadRecord(descriptor.get(), scan.sound_bytes, scan.file_bytes);
+        ReadRecord(descriptor.get(), scan.sound_bytes, scan.file_bytes, scan.torn);
     if (!payload.has_value()) break;
     std::optional<IngestItem> item = DecodeItem(*payload);
     if (!item.has_value()) break;

@@ -28,6 +28,7 @@ struct SegmentScan {
   std::int64_t sound_bytes = 0;  // 0 if the header is not sound
   std::int64_t items = 0;
   std::int64_t last_seq = 0;  // of the last sound item; 0 if none
+  bool torn = false;          // the file ends within the record (or header) behind the sound ones
 };
 
 // Calls `replay` with the items of `file` up to the first that is not sound. FAILED_PRECONDITION

@@ -111,10 +111,12 @@ absl::Status SampleLog::Impl::Open(const std::function<void(IngestItem)>& replay
   DIMWATCH_RETURN_IF_ERROR(numbers.status());
   SegmentScan scan;
   std::size_t sound = 0;
+  bool header_torn = false;
   for (const std::int64_t number : *numbers) {
     if (sound > 0 && (number != number_ + 1 || scan.sound_bytes < scan.file_bytes)) break;
     const absl::StatusOr<SegmentScan> next = ScanSegment(SegmentFile(folder_, number), replay);
     DIMWATCH_RETURN_IF_ERROR(next.status());
+    header_torn = next->sound_bytes == 0 && next->torn;
     if (next->sound_bytes == 0) break;
     if (sound > 0) Close({number_, scan.file_bytes, scan.last_seq});
     scan = *next;
@@ -126,6 +128,8 @@ absl::Status SampleLog::Impl::Open(const std::function<void(IngestItem)>& replay
   const absl::StatusOr<std::int64_t> lost = RemoveBehind(folder_, *numbers, sound);
   DIMWATCH_RETURN_IF_ERROR(lost.status());
   recovery.lost_bytes = *lost + scan.file_bytes - scan.sound_bytes;
+  const bool last_is_torn = sound == numbers->size() ? scan.torn : header_torn;
+  recovery.torn = last_is_torn && sound + 1 >= numbers->size();
   if (sound == 0) return StartSegment(1);
   last_seq_ = scan.last_seq;
   auto segment = LogSegment::Open(SegmentFile(folder_, number_), scan.sound_bytes);

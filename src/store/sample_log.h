@@ -27,6 +27,10 @@ class SampleLog {
     std::int64_t items = 0;
     std::int64_t last_seq = 0;    // of the last sound item; 0 if none
     std::int64_t lost_bytes = 0;  // behind the last sound record; cut off
+    // What was lost is one record (or header) whose writing was cut short, so that it was never
+    // acknowledged: the trace of a kill, not of damage (which looks the same only where it made a
+    // length too large).
+    bool torn = false;
   };
 
   // Opens or creates the log in `folder`, and calls `replay` with every sound item in order.

@@ -131,6 +131,7 @@ TEST(SampleLogTest, TornAtAnyOffsetItReplaysWhatIsWholeAndGoesOn) {
       EXPECT_EQ(opened.recovery.lost_bytes, static_cast<std::int64_t>(size) < kSegmentHeader
                                                 ? static_cast<std::int64_t>(size)
                                                 : static_cast<std::int64_t>(size) - sound);
+      EXPECT_EQ(opened.recovery.torn, size == 0 || opened.recovery.lost_bytes > 0) << size;
       ASSERT_TRUE(opened.log->Append(more).ok());
     }
     expected.push_back(Describe(more));

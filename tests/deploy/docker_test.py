@@ -1,5 +1,6 @@
 """docker/ as far as it can be checked without an engine; dockerfile_check.sh runs its steps."""
 
+import os
 import re
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import threading
 import pytest
 import yaml
 from dockerfile import parse
-from testing_support.processes import ROOT
+from testing_support.processes import BUILD, ROOT
 
 DOCKER = ROOT / "docker"
 STAGES = parse((DOCKER / "Dockerfile").read_text())
@@ -50,15 +51,33 @@ def test_the_server_runs_without_privileges_and_on_loopback_unless_told_otherwis
     assert steps["VOLUME"] == "/var/lib/dimwatch"
 
 
-def test_packages_of_build_and_runtime_are_known_to_debian():
+def packages(group):
     text = (ROOT / "deploy/install-packages.sh").read_text()
-    for group in ("build", "runtime"):
-        listed = re.search(rf"^    {group}\) echo (.+?);;", text, re.M | re.S)[1]
-        names = listed.replace("\\\n", " ").split()
-        assert len(names) > 5
-        policy = subprocess.run(["apt-cache", "policy", *names], capture_output=True, text=True)
-        known = set(re.findall(r"^(\S+):\n  Installed: .+\n  Candidate: \d", policy.stdout, re.M))
-        assert set(names) - known == set(), group
+    listed = re.search(rf"^    {group}\) echo (.+?);;", text, re.M | re.S)[1]
+    return listed.replace("\\\n", " ").split()
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("group", ["build", "runtime"])
+def test_packages_that_the_image_installs_are_known_to_debian(group):
+    policy = output("apt-cache", "policy", *packages(group))
+    known = set(re.findall(r"^(\S+):\n  Installed: .+\n  Candidate: \d", policy, re.M))
+    assert set(packages(group)) - known == set()
+
+
+@pytest.mark.parametrize("binary", ["dimwatch-server", "dimwatch"])
+def test_the_runtime_packages_bring_every_library_that_a_binary_needs(binary):
+    libraries = re.findall(r"=> (/\S+)", output("ldd", str(BUILD / "bin" / binary)))
+    # The C library, which everything brings, is not found by its real path.
+    owners = output("dpkg", "-S", *(os.path.realpath(library) for library in libraries))
+    needed = set(re.findall(r"^([^:]+)(?::\w+)?: /", owners, re.M))
+    only = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces")]
+    tree = output("apt-cache", "depends", "--recurse", *only, "--no-enhances", *packages("runtime"))
+    brought = set(re.findall(r"^(\S+?)(?::\w+)?$", tree, re.M))
+    assert needed and needed - brought == set()
 
 
 def test_compose_publishes_on_the_loopback_only():

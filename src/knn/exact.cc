@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -147,10 +148,11 @@ class BlockedSearch {
   // is. Six standard deviations of the rounding error of an inner product by random rounding; a
   // point as near has no larger norm than the sum of the query's and the distance.
   bool Certifies(std::size_t query, float distance) const {
+    using Limits = std::numeric_limits<float>;
     const float reach = std::sqrt(norms_[query]) + std::sqrt(distance);
-    const float error = std::numeric_limits<float>::epsilon() *
-                        std::sqrt(static_cast<float>(cloud_.dim())) *
-                        (norms_[query] + reach * reach);
+    const auto dim = static_cast<float>(cloud_.dim());
+    const float error = Limits::epsilon() * std::sqrt(dim) * (norms_[query] + reach * reach) +
+                        4 * dim * Limits::denorm_min();  // where squares underflow
     return distance < candidates_.bounds()[query] - error;
   }
 

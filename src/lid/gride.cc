@@ -19,7 +19,7 @@ Derivatives Derive(double x, int n1, double d) {
 }
 
 Derivatives DeriveAll(std::span<const double> log_mu, int n1, double d) {
-  Derivatives sum;
+  Derivatives sum{-1 / d, 0};
   for (const double x : log_mu) {
     const Derivatives one = Derive(x, n1, d);
     sum.first += one.first;
@@ -33,7 +33,7 @@ Derivatives DeriveAll(std::span<const double> log_mu, int n1, double d) {
 std::optional<Gride> FitGride(std::span<const double> log_mu, int n1) {
   double sum = 0;
   for (const double x : log_mu) sum += x;
-  if (!(sum > 0)) return std::nullopt;
+  if (log_mu.size() < 2 || !(sum > 0)) return std::nullopt;
   // The first derivative falls from infinity through 0: bisection in ln d, to the last bit.
   double low = std::log(static_cast<double>(log_mu.size()) / sum) - 1;
   while (DeriveAll(log_mu, n1, std::exp(low)).first < 0) low -= 1;

@@ -13,10 +13,10 @@ struct Gride {
   double information = 0;  // observed; 1 / sqrt of it is the error if the ratios were independent
 };
 
-// The maximum-likelihood dimension of mu = r_{2 n1} / r_{n1}, whose density in dimension d is
-// proportional to d (mu^d - 1)^(n1 - 1) mu^-((2 n1 - 1) d + 1). `log_mu` holds ln mu, finite and
-// none below 0, in any order. None if there is none or all are 0. For n1 = 1 this is TwoNN's
-// n / sum ln mu.
+// The dimension that fits mu = r_{2 n1} / r_{n1}, whose density in dimension d is proportional to
+// d (mu^d - 1)^(n1 - 1) mu^-((2 n1 - 1) d + 1): of maximum likelihood, but with one ratio less in
+// the term n / d, as DADApy does. For n1 = 1 this is the unbiased (n - 1) / sum ln mu. `log_mu`
+// holds ln mu, finite and none below 0, in any order. None below two ratios, or if all are 0.
 std::optional<Gride> FitGride(std::span<const double> log_mu, int n1);
 
 // The derivative of the fit by the weight of each ratio, where all weights are 1. Sums to 0.

@@ -1,0 +1,184 @@
+// What must not change the result, and what must change it little.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <string>
+
+#include "src/base/dtype.h"
+#include "tests/lid/estimate.h"
+#include "tests/testing/shapes.h"
+
+namespace dimwatch {
+namespace {
+
+using testing::Estimate;
+using testing::Settings;
+
+constexpr Estimator kAll[] = {Estimator::kTwoNn, Estimator::kTwoNnGlobal, Estimator::kMle,
+                              Estimator::kMom, Estimator::kGride};
+
+PointCloud SomeCloud(std::uint64_t seed) {
+  return testing::Embedded(testing::Gaussian(700, 6, seed), 24, seed + 1);
+}
+
+void ExpectSameMeans(const PointCloud& cloud, const PointCloud& changed, double tolerance) {
+  for (const Estimator estimator : kAll) {
+    const EstimatorSettings settings = Settings(estimator, 32);
+    const double mean = *Estimate(cloud, settings).mean;
+    EXPECT_NEAR(*Estimate(changed, settings).mean, mean, tolerance * mean) << Name(estimator);
+  }
+}
+
+TEST(InvarianceTest, Rotation) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const PointCloud cloud = SomeCloud(seed);
+    // Random plane rotations.
+    PointCloud rotated = cloud;
+    std::mt19937_64 random(seed);
+    for (int turn = 0; turn < 200; ++turn) {
+      const std::size_t a = random() % 24, b = (a + 1 + random() % 23) % 24;
+      const auto angle = static_cast<float>(random() % 1000);
+      for (std::size_t i = 0; i < cloud.points(); ++i) {
+        float& x = rotated.data()[i * 24 + a];
+        float& y = rotated.data()[i * 24 + b];
+        const float turned = std::cos(angle) * x - std::sin(angle) * y;
+        y = std::sin(angle) * x + std::cos(angle) * y;
+        x = turned;
+      }
+    }
+    ExpectSameMeans(cloud, rotated, 1e-4);
+  }
+}
+
+TEST(InvarianceTest, Translation) {
+  const PointCloud cloud = SomeCloud(4);
+  PointCloud moved = cloud;
+  for (float& value : moved.data()) value += 100;
+  ExpectSameMeans(cloud, moved, 1e-4);
+}
+
+TEST(InvarianceTest, Scale) {
+  const PointCloud cloud = SomeCloud(5);
+  for (const float scale : {1.0f / 1024, 3.0f, 65'536.0f}) {
+    PointCloud scaled = cloud;
+    for (float& value : scaled.data()) value *= scale;
+    ExpectSameMeans(cloud, scaled, 1e-5);
+  }
+}
+
+TEST(InvarianceTest, Permutation) {
+  const PointCloud cloud = SomeCloud(6);
+  std::vector<std::size_t> order(cloud.points());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::shuffle(order.begin(), order.end(), std::mt19937_64(6));
+  std::vector<float> data;
+  for (const std::size_t row : order) {
+    data.insert(data.end(), cloud.view().row(row).begin(), cloud.view().row(row).end());
+  }
+  ExpectSameMeans(cloud, PointCloud(std::move(data), 24), 1e-12);
+}
+
+TEST(InvarianceTest, ZeroPadding) {
+  const PointCloud cloud = SomeCloud(7);
+  std::vector<float> data(cloud.points() * 100);
+  for (std::size_t i = 0; i < cloud.points(); ++i) {
+    std::ranges::copy(cloud.view().row(i), data.begin() + static_cast<std::ptrdiff_t>(i * 100));
+  }
+  ExpectSameMeans(cloud, PointCloud(std::move(data), 100), 1e-6);
+}
+
+// Every component through `store`, which gives its 16 bits.
+template <typename Store>
+PointCloud Stored(const PointCloud& cloud, DType dtype, Store store) {
+  std::string bytes;
+  for (std::size_t i = 0; i < cloud.points(); ++i) {
+    for (const float value : cloud.view().row(i)) {
+      const std::uint16_t bits = store(value);
+      bytes.append(reinterpret_cast<const char*>(&bits), sizeof(bits));
+    }
+  }
+  std::vector<float> data(cloud.points() * cloud.dim());
+  DecodeComponents(dtype, bytes, data);
+  return {std::move(data), cloud.dim()};
+}
+
+TEST(InvarianceTest, HalfAndBfloatStorageMoveTheMeanByLessThanHalfAPercent) {
+  const PointCloud cloud = testing::Embedded(testing::Gaussian(1500, 8, 8), 256, 9);
+  const double mean = *Estimate(cloud, Settings(Estimator::kTwoNn, 64)).mean;
+  const PointCloud half = Stored(cloud, DType::kF16, [](float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value) + 0x1000;  // rounds half up
+    const std::uint32_t exponent = (bits >> 23) & 0xff;
+    if (exponent < 113) return std::uint16_t{0};  // none of them is that small
+    return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | ((exponent - 112) << 10) |
+                                      ((bits >> 13) & 0x3ff));
+  });
+  EXPECT_NEAR(*Estimate(half, Settings(Estimator::kTwoNn, 64)).mean, mean, 0.005 * mean);
+  const PointCloud bfloat = Stored(cloud, DType::kBF16, [](float value) {
+    return static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(value) + 0x8000) >> 16);
+  });
+  EXPECT_NEAR(*Estimate(bfloat, Settings(Estimator::kTwoNn, 64)).mean, mean, 0.005 * mean);
+}
+
+TEST(DeterminismTest, ThreadsDoNotChangeABit) {
+  const PointCloud cloud = testing::Embedded(testing::Gaussian(1500, 7, 10), 48, 11);
+  for (const Estimator estimator : kAll) {
+    for (const IndexKind index : {IndexKind::kExact, IndexKind::kHnsw}) {
+      EstimatorSettings settings = Settings(estimator, 24);
+      settings.index = index;
+      settings.max_points = 1100;
+      PointwiseLid one_lid;
+      const CloudEstimate one = Estimate(cloud, settings, 0, &one_lid);
+      for (const std::size_t threads : {1, 3}) {
+        PointwiseLid lid;
+        const CloudEstimate more = Estimate(cloud, settings, threads, &lid);
+        EXPECT_EQ(more.mean, one.mean);
+        EXPECT_EQ(more.std, one.std);
+        EXPECT_EQ(more.standard_error, one.standard_error);
+        EXPECT_EQ(more.quantiles, one.quantiles);
+        EXPECT_EQ(more.variance, one.variance);
+        EXPECT_EQ(more.recall, one.recall);
+        EXPECT_EQ(lid.lid, one_lid.lid);
+        EXPECT_EQ(lid.row, one_lid.row);
+      }
+    }
+  }
+}
+
+TEST(EngineTest, HnswAgreesWithExactToWithinItsRecall) {
+  const PointCloud cloud = testing::Embedded(testing::Gaussian(2000, 8, 12), 32, 13);
+  EstimatorSettings settings = Settings(Estimator::kTwoNn, 32);
+  const CloudEstimate exact = Estimate(cloud, settings);
+  EXPECT_EQ(exact.settings.index, IndexKind::kExact);
+  EXPECT_EQ(exact.recall, 1);
+  settings.index = IndexKind::kHnsw;
+  const CloudEstimate hnsw = Estimate(cloud, settings);
+  EXPECT_EQ(hnsw.settings.index, IndexKind::kHnsw);
+  EXPECT_GT(hnsw.recall, 0.97);
+  EXPECT_NEAR(*hnsw.mean, *exact.mean, (0.002 + (1 - hnsw.recall)) * *exact.mean);
+}
+
+TEST(QueriesTest, SomeQueriesHaveTheValuesTheyHaveAmongAll) {
+  const PointCloud cloud = SomeCloud(14);
+  for (const Estimator estimator : {Estimator::kTwoNn, Estimator::kMle, Estimator::kMom}) {
+    EstimatorSettings settings = Settings(estimator, 20);
+    PointwiseLid all, some;
+    const CloudEstimate full = Estimate(cloud, settings, 1, &all);
+    settings.queries = 150;
+    const CloudEstimate part = Estimate(cloud, settings, 1, &some);
+    EXPECT_EQ(part.queries, 150);
+    EXPECT_EQ(part.points, 700);
+    ASSERT_EQ(some.row.size(), 150u);
+    for (std::size_t q = 0; q < 150; ++q) EXPECT_EQ(some.lid[q], all.lid[some.row[q]]);
+    EXPECT_NEAR(*part.mean, *full.mean, 4 * *part.standard_error);
+    EXPECT_GT(*part.standard_error, *full.standard_error);
+  }
+}
+
+}  // namespace
+}  // namespace dimwatch

@@ -6,8 +6,9 @@ import threading
 from dimwatch.v1 import ingest_pb2
 
 _ITEM_BYTES = 512  # what an item costs beside its array
-# Larger samples go in pieces of at most this many bytes, or less if the server says so.
-_PIECE_BYTES = 4 << 20
+# Larger samples go in pieces of at most this many bytes, or less if the server says so: making a
+# message of one holds the interpreter, and with it the training, for a millisecond at most.
+_PIECE_BYTES = 1 << 20
 
 
 class Declaration:

@@ -83,19 +83,19 @@ def main():
         model.train()
         progress.wait(step)
 
-    step, epoch = 0, 0
+    step = 0
     with run:
         images, labels = splits["train"]
-        while epoch < EPOCHS and not run.should_stop():
+        for epoch in range(EPOCHS + 1):
             if epoch % PROBE_EVERY_EPOCHS == 0:
                 evaluate(step)
+            if run.should_stop() or epoch == EPOCHS:
+                break
             for rows in torch.randperm(len(images)).split(BATCH):
                 optimizer.zero_grad()
                 functional.cross_entropy(model(images[rows]), labels[rows]).backward()
                 optimizer.step()
                 step += 1
-            epoch += 1
-        evaluate(step)
         stopped = run.should_stop()
         decision = run.finish()
 

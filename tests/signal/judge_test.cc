@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <random>
 #include <variant>
 
@@ -91,7 +91,7 @@ TEST(RunJudgeTest, RewoundRunStandsAsIfReplacedPointsHadNeverCome) {
   policy.stop_on.push_back(SignalKind::kDiverging);
   int firing = 0;
   int stops = 0;
-  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
     const auto make = [&] {
       RunJudge judge(settings, policy);
       judge.AddProbe({kTrain, Split::kTrain, "last"});
@@ -117,8 +117,8 @@ TEST(RunJudgeTest, RewoundRunStandsAsIfReplacedPointsHadNeverCome) {
     }
   }
   // Otherwise nothing was compared.
-  EXPECT_GT(firing, 1000);
-  EXPECT_GT(stops, 100);
+  EXPECT_GT(firing, 500);
+  EXPECT_GT(stops, 50);
 }
 
 TEST(RunJudgeTest, ReportedChangesAddUpToTheSignalsThatStand) {
@@ -209,19 +209,19 @@ TEST(RunJudgeTest, MeansThatAreNotFiniteAreLeftOut) {
   EXPECT_EQ(judge.signals(), without.signals());
 }
 
-TEST(RunJudgeTest, TenThousandEstimatesTakeLessThanASecond) {
+TEST(RunJudgeTest, TenThousandEstimatesTakeLinearTime) {
   RunJudge judge = JudgeOfTwoSplits();
   std::mt19937_64 random(1);
   std::normal_distribution<double> noise(0, 0.1);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   for (std::int64_t step = 0; step < 10'000; ++step) {
     judge.ObserveScalar("train/loss", Step{step}, 1.0 / static_cast<double>(step + 1));
     judge.ObserveScalar("validation/accuracy", Step{step}, 0.5 + noise(random));
     judge.Observe(step % 2 == 0 ? kTrain : kValidation, Point(step, 6 + noise(random), 0.1));
   }
   judge.Observe(kTrain, Point(5'000, 6));  // and a rewind
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(taken.count(), 1) << "twentyfold what an idle machine takes";
+  // Processor time: about 0.05 s, and minutes if every estimate judged the run from its beginning.
+  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 10);
 }
 
 // Stationary noise as large as the standard error, the worst case: a tolerance for what remains

@@ -41,10 +41,10 @@ def rules():
 
 
 class Prometheus(Program):
-    """Prometheus with deploy/prometheus, scraping one server every second. `edit_rules` changes the
-    text of the rules."""
+    """Prometheus with deploy/prometheus, scraping one server every second. `edit` changes the groups
+    of rules in place."""
 
-    def __init__(self, folder, target, alertmanager="127.0.0.1:9", edit_rules=lambda text: text):
+    def __init__(self, folder, target, alertmanager="127.0.0.1:9", edit=lambda groups: None):
         config = Path(folder) / "prometheus"
         shutil.copytree(DEPLOY / "prometheus", config)
         settings = yaml.safe_load((config / "prometheus.yml").read_text())
@@ -53,7 +53,9 @@ class Prometheus(Program):
         for name, address in (("dimwatch", target), ("alertmanager", alertmanager)):
             (config / f"targets/{name}.yml").write_text(yaml.safe_dump([{"targets": [address]}]))
         for path in (config / "rules").glob("*.yml"):
-            path.write_text(edit_rules(path.read_text()))
+            settings = yaml.safe_load(path.read_text())
+            edit(settings["groups"])
+            path.write_text(yaml.safe_dump(settings))
         self.url = f"http://127.0.0.1:{free_port()}"
         super().__init__(
             ["prometheus", f"--config.file={config / 'prometheus.yml'}"]
@@ -79,12 +81,13 @@ class Prometheus(Program):
 
 
 class Alertmanager(Program):
-    """Alertmanager with deploy/alertmanager. `edit` changes the settings."""
+    """Alertmanager with deploy/alertmanager. `edit` changes the settings in place."""
 
-    def __init__(self, folder, edit=lambda settings: settings):
+    def __init__(self, folder, edit=lambda settings: None):
         settings = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
         config = Path(folder) / "alertmanager.yml"
-        config.write_text(yaml.safe_dump(edit(settings)))
+        edit(settings)
+        config.write_text(yaml.safe_dump(settings))
         self.address = f"127.0.0.1:{free_port()}"
         super().__init__(
             ["prometheus-alertmanager", f"--config.file={config}", "--cluster.listen-address="]

@@ -77,16 +77,21 @@ double Course::Average(std::int64_t first, std::int64_t count) const {
   return sum;
 }
 
-std::span<const Level> Course::RecentLevels() const {
+std::vector<Level> Course::TrendLevels() const {
   const std::int64_t size = 3 * settings_.patience;
-  if (count() < size) return {};
-  return std::span(levels_).last(static_cast<std::size_t>(size));
+  const std::int64_t stride = std::max<std::int64_t>(1, count() / (3 * size));
+  std::vector<Level> levels;
+  if (count() < size) return levels;
+  for (std::int64_t back = size - 1; back >= 0; --back) {
+    levels.push_back(levels_[static_cast<std::size_t>(count() - 1 - back * stride)]);
+  }
+  return levels;
 }
 
 bool Course::IsFlat() const {
   const std::optional<Trend> line = trend();
   if (!line) return false;
-  const std::span<const Level> recent = RecentLevels();
+  const std::vector<Level> recent = TrendLevels();
   const double delta = settings_.min_delta * std::abs(line->average);
   const bool all_near = std::all_of(recent.begin(), recent.end(), [&](const Level& level) {
     return std::abs(level.mean - line->average) <=
@@ -96,7 +101,7 @@ bool Course::IsFlat() const {
 }
 
 std::optional<Trend> Course::trend() const {
-  const std::span<const Level> recent = RecentLevels();
+  const std::vector<Level> recent = TrendLevels();
   if (recent.empty()) return std::nullopt;
   const double n = static_cast<double>(recent.size());
   const auto x = [&](const Level& level) {
@@ -128,11 +133,12 @@ std::optional<Trend> Course::trend() const {
   double slope_error = std::sqrt(residual_squares / ((n - 2) * sxx));
   const bool aligned = recent.front().chain == recent.back().chain;
   if (!aligned) slope_error = std::max(slope_error, std::sqrt(error_variance) / sxx);
-  return Trend{mean_y, slope * span, slope_error * span};
+  return Trend{recent.front().step, mean_y, slope * span, slope_error * span};
 }
 
 Step Course::horizon() const {
-  const std::int64_t index = std::max<std::int64_t>(0, count() - 1 - 2 * settings_.patience);
+  const std::int64_t recent = std::max<std::int64_t>(2 * settings_.patience, count() / 4);
+  const std::int64_t index = std::max<std::int64_t>(0, count() - 1 - recent);
   return levels_[static_cast<std::size_t>(index)].step;
 }
 

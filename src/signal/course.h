@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "src/signal/types.h"
@@ -29,6 +28,7 @@ double DifferenceError(const Level& a, const Level& b);
 
 // A line through recent levels.
 struct Trend {
+  Step from;  // of the first level
   double average = 0;
   double change = 0;  // along the line, from the first to the last level
   // Standard error of `change`: from the scatter around the line, or from the levels' errors where
@@ -74,18 +74,21 @@ class Course {
   // rise brings half of it, one that has flattened nothing. Of averages of up to `patience` levels.
   bool HasRisenSteadily(const Level& minimum) const;
 
-  // Of the last 3 x patience levels; none before there are so many. x is the step.
+  // Through 3 x patience levels, none before there are so many: the last ones, or, where the last
+  // third of the course holds more, so many spread evenly over it. So flat means flat for a third
+  // of the course, however often the job evaluates. x is the step.
   std::optional<Trend> trend() const;
   // The trend's change is neither more than z_score of its errors nor more than min_delta of the
   // average, and every level is as near to the average (by its own error): a V is not flat. False
   // without a trend.
   bool IsFlat() const;
-  // Step of the level 2 x patience estimates ago, or of the first.
+  // What lies after it is recent: the step of the level 2 x patience estimates ago, or a quarter of
+  // all if that is more, or of the first.
   Step horizon() const;
 
  private:
   double Average(std::int64_t first, std::int64_t count) const;
-  std::span<const Level> RecentLevels() const;  // the last 3 x patience, or empty
+  std::vector<Level> TrendLevels() const;  // what trend() looks at, oldest first, or empty
 
   SignalSettings settings_;
   std::vector<Level> levels_;

@@ -45,8 +45,7 @@ inline bool HasGeneralizedOnBoth(const ProbeView& view) {
   return view.has_generalized && view.other != nullptr;
 }
 
-// After a real decline the trend of the last 3 x patience estimates is flat: its change is neither
-// more than z_score standard errors nor more than min_delta. On both splits where both are watched.
+// After a real decline the course is flat (Course::IsFlat). On both splits where both are watched.
 // best_step: the newest estimate.
 Finding FindExhausted(const ProbeView& view);
 

@@ -7,7 +7,6 @@ Finding FindExhausted(const ProbeView& view) {
   const Course& course = view.course;
   const std::optional<Trend> trend = course.trend();
   if (!trend) return {false, "too few estimates to tell whether the mean LID is flat", {}, {}};
-  const int estimates = 3 * view.settings.patience;
   Finding finding;
   // Compared with the average rather than the minimum, which is low by chance in a long series.
   const bool declined =
@@ -15,15 +14,18 @@ Finding FindExhausted(const ProbeView& view) {
   finding.holds = (declined || HasGeneralizedOnBoth(view)) && course.IsFlat() &&
                   (!view.other || view.other->IsFlat());
   finding.reason = absl::StrFormat(
-      "the mean LID started at %.4g, is %.4g on average over the last %d estimates, and changed by "
-      "%+.3g in their course (standard error %.3g)",
-      course.start().mean, trend->average, estimates, trend->change, trend->error);
+      "the mean LID started at %.4g, is %.4g on average over %d estimates since step %d, and "
+      "changed "
+      "by %+.3g in their course (standard error %.3g)",
+      course.start().mean, trend->average, 3 * view.settings.patience, trend->from.value,
+      trend->change, trend->error);
   if (finding.holds && view.other) {
     finding.reason += absl::StrFormat("; %s is flat too", view.other_name);
   }
-  finding.evidence = {{"mean", course.current().mean}, {"start", course.start().mean},
-                      {"average", trend->average},     {"change", trend->change},
-                      {"change_error", trend->error},  {"estimates", estimates}};
+  finding.evidence = {
+      {"mean", course.current().mean}, {"start", course.start().mean},
+      {"average", trend->average},     {"change", trend->change},
+      {"change_error", trend->error},  {"since_step", static_cast<double>(trend->from.value)}};
   finding.best_step = course.current().step;
   return finding;
 }

@@ -160,7 +160,8 @@ def test_a_program_that_ends_without_finish_exits_in_bounded_time():
 
 
 def test_ctrl_c_ends_the_program(hanging_address):
-    script = start_script("with run:\n print('up', flush=True)\n while True: time.sleep(0.05)", hanging_address)
+    loop = "with run:\n print('up', flush=True)\n while True: time.sleep(0.05)"
+    script = start_script(loop, hanging_address)
     assert script.stdout.readline() == "up\n"
     script.send_signal(signal.SIGINT)
     _, errors = script.communicate(timeout=60)

@@ -107,7 +107,7 @@ class _Batch:
 
 
 class _Unsent:
-    """Items in the order in which they were put, by kind so that the oldest of a kind is at hand."""
+    """Items in the order in which they were put, by kind: the oldest of a kind is at hand."""
 
     def __init__(self):
         self._order = 0
@@ -257,7 +257,7 @@ class Outbox:
         return self._cursor < len(self._flight) or (len(self._unsent) > 0 and room)
 
     def _stage(self, item):
-        """Makes messages of an item. Unlocked at first: a copy from a GPU may still be under way."""
+        """Makes messages of an item. Unlocked at first: a copy from a GPU may be under way."""
         pieces = item.pieces(self._max_piece)
         with self._changed:
             self.bytes -= item.nbytes

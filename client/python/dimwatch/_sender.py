@@ -6,6 +6,7 @@ import time
 
 import grpc
 
+from dimwatch._channel import open_channel
 from dimwatch.v1 import ingest_pb2, ingest_pb2_grpc, run_pb2, run_pb2_grpc
 
 _CALL_SECONDS = 10
@@ -74,7 +75,7 @@ class Sender:
         backoff = _FIRST_BACKOFF
         while not self._stopped.is_set():
             try:
-                with _open_channel(self._server) as channel:
+                with open_channel(self._server) as channel:
                     if self._serve(channel):
                         break
             except Refused as error:
@@ -199,17 +200,6 @@ def _call(method, request, seconds):
         if error.code() in _PERMANENT:
             raise Refused(f"the server refused the run: {error.details()}") from error
         raise
-
-
-def _open_channel(server):
-    options = [
-        # Our own backoff decides when to connect, not one shared within the process.
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.max_receive_message_length", 64 << 20),
-    ]
-    if server.startswith(("127.", "localhost", "[::1]")):
-        options.append(("grpc.enable_http_proxy", 0))
-    return grpc.insecure_channel(server, options=options)
 
 
 def _describe(error):

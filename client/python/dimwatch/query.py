@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Dict, List, Tuple
 
-import grpc
-
+from dimwatch._channel import open_channel
 from dimwatch.results import Decision, Estimate, Signal
 from dimwatch.v1 import query_pb2, query_pb2_grpc
 
@@ -28,7 +27,7 @@ class History:
 
 def history(server, run_id, timeout=30.0):
     """Everything that `server` ("host:port") recorded of a run. Raises grpc.RpcError."""
-    with grpc.insecure_channel(server) as channel:
+    with open_channel(server) as channel:
         stub = query_pb2_grpc.QueryServiceStub(channel)
 
         def pages(method, request, field):

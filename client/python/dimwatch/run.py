@@ -230,8 +230,8 @@ class Run:
             self._warn("trace", "the disk is too slow for record=: the trace is incomplete")
         if self._sender and self._outbox.put(item) and not self._reported_drop:
             self._reported_drop = True
-            self._warn("dropped", f"the queue to {self.server} is full "
-                                  f"({self._outbox.max_bytes} bytes): the oldest samples are dropped")
+            self._warn("dropped", f"the queue to {self.server} is full ({self._outbox.max_bytes} "
+                                  "bytes): the oldest samples are dropped")
 
     def _declared(self):
         with self._lock:
@@ -322,7 +322,8 @@ def _flush_at_exit():
             run._recorder.close(deadline - time.monotonic())
         if run._sender:
             if not run._outbox.wait_empty(max(0, deadline - time.monotonic())):
-                _log.warning("dimwatch: run %s: what %s did not take in time is lost", run.id, run.server)
+                _log.warning("dimwatch: run %s: what %s did not take in time is lost",
+                             run.id, run.server)
             run._sender.stop()
 
 

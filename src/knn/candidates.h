@@ -1,37 +1,39 @@
-// The best candidates seen so far for each point, by an approximate squared distance.
+// The best candidates seen so far for each row, by an approximate distance.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
 namespace dimwatch {
 
-// For every row the `keep` smallest of what was offered, by (distance, id): a set that does not
-// depend on the order of offers. A row holds up to twice as many before it is pruned, so an offer
-// costs O(1) amortized. Not thread-safe; different rows may be used by different threads.
+// A row drops only what is not below its bound, and drops when it holds about one and a half times
+// what it is to keep: an offer costs O(1) amortized. Not thread-safe; different rows may be used by
+// different threads.
 class Candidates {
  public:
-  // How many values OfferRun looks at together.
+  // How many distances are looked at together.
   static constexpr std::size_t kRun = 16;
 
   // REQUIRES: keep > 0.
   Candidates(std::size_t rows, std::size_t keep);
 
-  // Nothing above it is kept. Infinity until `keep` candidates were offered.
+  // By row: nothing below its bound was dropped. Infinity at first; never rises.
   const float* bounds() const { return bounds_.data(); }
 
-  void Offer(std::size_t row, float distance, std::uint32_t id);
+  // Keeps it if it is not above the bound. If the row is full, it first drops all but its `target`
+  // smallest. REQUIRES: 0 < target <= keep.
+  void Offer(std::size_t row, float distance, std::uint32_t id, std::size_t target);
   // Offers distances[i] of id first_id + i for every i < count.
-  void OfferAll(std::size_t row, const float* distances, std::size_t count, std::uint32_t first_id);
+  void OfferAll(std::size_t row, std::span<const float> distances, std::uint32_t first_id,
+                std::size_t target);
 
-  // Prunes to `keep`, and returns the ids kept, in no order.
+  // Drops all but the `keep` smallest, and returns their ids, in no order.
   std::span<std::uint32_t> Finish(std::size_t row);
 
  private:
-  void Prune(std::size_t row);
+  void Prune(std::size_t row, std::size_t target);
 
   std::size_t keep_;
   std::size_t capacity_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,9 @@ namespace dimwatch {
 namespace {
 
 constexpr std::size_t kTileColumns = 256;  // of one product; with 512 rows it stays in the cache
+
+constexpr std::size_t kCachedFloats =
+    196'608;  // of the rows whose candidates are measured together
 
 // Rows of a block: enough for the BLAS to be fast, few enough for a copy to be small.
 std::size_t BlockRows(std::size_t dim) {
@@ -91,69 +95,88 @@ void AddNorms(float* tile_row, float norm, const float* norms, std::size_t colum
   }
 }
 
-void OfferColumns(const float* tile_row, std::size_t columns, std::size_t first_row,
-                  std::uint32_t id, Candidates& candidates) {
+void OfferColumns(std::span<const float> tile_row, std::size_t first_row, std::uint32_t id,
+                  std::size_t target, Candidates& candidates) {
   const float* const bounds = candidates.bounds() + first_row;
   constexpr std::size_t kRun = Candidates::kRun;
   std::size_t j = 0;
-  for (; j + kRun <= columns; j += kRun) {
+  for (; j + kRun <= tile_row.size(); j += kRun) {
     int any = 0;
     for (std::size_t r = 0; r < kRun; ++r) any |= tile_row[j + r] <= bounds[j + r];
     if (any == 0) continue;
     for (std::size_t r = 0; r < kRun; ++r) {
-      candidates.Offer(first_row + j + r, tile_row[j + r], id);
+      candidates.Offer(first_row + j + r, tile_row[j + r], id, target);
     }
   }
-  for (; j < columns; ++j) candidates.Offer(first_row + j, tile_row[j], id);
+  for (; j < tile_row.size(); ++j) candidates.Offer(first_row + j, tile_row[j], id, target);
+}
+
+// All points in a random order, so that those seen first are a fair sample of all.
+std::vector<std::uint32_t> Shuffled(std::size_t points) {
+  std::vector<std::uint32_t> order(points);
+  std::iota(order.begin(), order.end(), 0u);
+  std::shuffle(order.begin(), order.end(), std::mt19937_64(1));
+  return order;
 }
 
 // Candidates for some points, the queries, from all points of a cloud.
+//
+// What is kept of the points seen so far is what a random sample of that size will very probably
+// hold of the final candidates, and little more. Where that was too little, or rounding may have
+// dropped a neighbor, Certifies says no; so neither the order of the work nor chance has an effect
+// on a list.
 class BlockedSearch {
  public:
   BlockedSearch(const CloudRows& cloud, std::span<const std::uint32_t> queries, std::size_t keep,
                 ThreadPool& pool)
       : cloud_(cloud),
-        queries_(queries),
-        points_(cloud.points()),
+        symmetric_(queries.size() == cloud.points()),
+        order_(Shuffled(cloud.points())),
+        position_(cloud.points()),
+        queries_(symmetric_ ? order_ : std::vector(queries.begin(), queries.end())),
+        keep_(keep),
         block_rows_(BlockRows(cloud.dim())),
         center_(Centroid(cloud, pool)),
         norms_(queries.size()),
         candidates_(queries.size(), keep),
+        seen_(Blocks(queries.size())),
         locks_(Blocks(queries.size())) {
-    std::iota(points_.begin(), points_.end(), 0u);
+    for (std::uint32_t i = 0; i < order_.size(); ++i) position_[order_[i]] = i;
   }
 
-  // REQUIRES: the queries are all points. Multiplies every pair of blocks once, (b, b + distance)
-  // round the circle, for both.
-  void RunSymmetric(ThreadPool& pool) {
-    const std::size_t blocks = Blocks(points_.size());
-    pool.ParallelFor(blocks * (blocks / 2 + 1), [&](std::size_t task) {
-      const std::size_t distance = task / blocks, one = task % blocks;
-      const std::size_t other = (one + distance) % blocks;
-      if (2 * distance == blocks && one > other) return;  // the same pair, the other way
-      Multiply(std::min(one, other), std::max(one, other), true);
+  // If the queries are all points, every pair of blocks is multiplied once, (b, b + distance) round
+  // the circle, for both.
+  void Run(ThreadPool& pool) {
+    const std::size_t rows = Blocks(queries_.size()), columns = Blocks(order_.size());
+    pool.ParallelFor(rows * (symmetric_ ? rows / 2 + 1 : columns), [&](std::size_t task) {
+      const std::size_t one = task % rows, distance = task / rows;
+      if (!symmetric_) return Multiply(one, distance);
+      const std::size_t other = (one + distance) % rows;
+      if (2 * distance == rows && one > other) return;  // the same pair, the other way
+      Multiply(std::min(one, other), std::max(one, other));
     });
   }
 
-  void Run(ThreadPool& pool) {
-    const std::size_t rows = Blocks(queries_.size()), columns = Blocks(points_.size());
-    pool.ParallelFor(rows * columns,
-                     [&](std::size_t task) { Multiply(task % rows, task / rows, false); });
+  // Row r of what follows is about this point. All queries, each once.
+  std::span<const std::uint32_t> queries() const { return queries_; }
+
+  // After Run, once.
+  std::span<const std::uint32_t> Finish(std::size_t row) {
+    const std::span<std::uint32_t> ids = candidates_.Finish(row);
+    for (std::uint32_t& id : ids) id = order_[id];
+    return ids;
   }
 
-  std::span<const std::uint32_t> points() const { return points_; }
-  std::span<const std::uint32_t> Finish(std::size_t query) { return candidates_.Finish(query); }
-
   // After Finish: whether no point outside the candidates can be as near as `distance`, squared,
-  // is. Six standard deviations of the rounding error of an inner product by random rounding; a
-  // point as near has no larger norm than the sum of the query's and the distance.
-  bool Certifies(std::size_t query, float distance) const {
+  // is. Allows for six standard deviations of the rounding error of an inner product by random
+  // rounding; a point as near has no larger norm than the sum of the query's and the distance.
+  bool Certifies(std::size_t row, float distance) const {
     using Limits = std::numeric_limits<float>;
-    const float reach = std::sqrt(norms_[query]) + std::sqrt(distance);
+    const float reach = std::sqrt(norms_[row]) + std::sqrt(distance);
     const auto dim = static_cast<float>(cloud_.dim());
-    const float error = Limits::epsilon() * std::sqrt(dim) * (norms_[query] + reach * reach) +
+    const float error = Limits::epsilon() * std::sqrt(dim) * (norms_[row] + reach * reach) +
                         4 * dim * Limits::denorm_min();  // where squares underflow
-    return distance < candidates_.bounds()[query] - error;
+    return distance < candidates_.bounds()[row] - error;
   }
 
  private:
@@ -165,53 +188,73 @@ class BlockedSearch {
     return all.subspan(begin, std::min(block_rows_, all.size() - begin));
   }
 
-  void Multiply(std::size_t left, std::size_t right, bool symmetric) {
+  // How many of the points seen a row must keep, after `more` others: their share of the final
+  // candidates and four and a half standard deviations.
+  std::size_t Target(std::size_t block, std::size_t more) {
+    seen_[block] += more;
+    const double share = static_cast<double>(keep_) * static_cast<double>(seen_[block]) /
+                         static_cast<double>(order_.size());
+    return std::min(keep_, static_cast<std::size_t>(share + 4.5 * std::sqrt(share) + 4));
+  }
+
+  void Multiply(std::size_t left, std::size_t right) {
     std::unique_ptr<Workspace> workspace = workspaces_.Take();
-    const bool same = symmetric && left == right;
+    const bool same = symmetric_ && left == right;
     Block& a = workspace->left;
     a.Load(cloud_, center_, BlockOf(queries_, left));
-    if (!same) workspace->right.Load(cloud_, center_, BlockOf(points_, right));
+    if (!same) workspace->right.Load(cloud_, center_, BlockOf(order_, right));
     const Block& b = same ? a : workspace->right;
     for (std::size_t first = 0; first < b.points.size(); first += kTileColumns) {
       const std::size_t columns = std::min(kTileColumns, b.points.size() - first);
+      const std::span<const float> norms = std::span(b.norms).subspan(first, columns);
       MultiplyTile(a, b, first, columns, cloud_.dim(), workspace->tile);
-      OfferToLeft(a, left, b, first, columns, workspace->tile);
-      if (symmetric && !same) OfferToRight(a, b, right, first, columns, workspace->tile);
+      const std::size_t first_column = right * block_rows_ + first;
+      OfferToLeft(a, left, norms, first_column, workspace->tile);
+      if (symmetric_ && !same)
+        OfferToRight(left, a.points.size(), right, first_column, columns, workspace->tile);
     }
     workspaces_.Return(std::move(workspace));
   }
 
   // Completes the tile on the way.
-  void OfferToLeft(const Block& a, std::size_t left, const Block& b, std::size_t first,
-                   std::size_t columns, std::vector<float>& tile) {
-    const std::uint32_t first_id = b.points[first];
+  void OfferToLeft(const Block& a, std::size_t left, std::span<const float> norms,
+                   std::size_t first_column, std::vector<float>& tile) {
     const std::size_t first_row = left * block_rows_;
     const std::lock_guard lock(locks_[left]);
+    const std::size_t target = Target(left, norms.size());
     for (std::size_t i = 0; i < a.points.size(); ++i) {
-      float* const row = &tile[i * columns];
-      AddNorms(row, a.norms[i], &b.norms[first], columns);
-      const std::size_t own = a.points[i] - first_id;  // wraps round where it is left of the tile
-      if (own < columns) row[own] = std::numeric_limits<float>::infinity();
-      candidates_.OfferAll(first_row + i, row, columns, first_id);
+      const std::span row = std::span(tile).subspan(i * norms.size(), norms.size());
+      AddNorms(row.data(), a.norms[i], norms.data(), row.size());
+      // Wraps round where the point itself is left of the tile.
+      const std::size_t own = position_[a.points[i]] - first_column;
+      if (own < row.size()) row[own] = std::numeric_limits<float>::infinity();
+      candidates_.OfferAll(first_row + i, row, static_cast<std::uint32_t>(first_column), target);
       norms_[first_row + i] = a.norms[i];
     }
   }
 
-  void OfferToRight(const Block& a, const Block& b, std::size_t right, std::size_t first,
+  void OfferToRight(std::size_t left, std::size_t rows, std::size_t right, std::size_t first_column,
                     std::size_t columns, const std::vector<float>& tile) {
     const std::lock_guard lock(locks_[right]);
-    for (std::size_t i = 0; i < a.points.size(); ++i) {
-      OfferColumns(&tile[i * columns], columns, b.points[first], a.points[i], candidates_);
+    // A block's columns come in several tiles: each is a part of the rows seen.
+    const std::size_t target = Target(right, first_column == right * block_rows_ ? rows : 0);
+    for (std::size_t i = 0; i < rows; ++i) {
+      OfferColumns(std::span(tile).subspan(i * columns, columns), first_column,
+                   static_cast<std::uint32_t>(left * block_rows_ + i), target, candidates_);
     }
   }
 
   const CloudRows& cloud_;
-  std::span<const std::uint32_t> queries_;
-  std::vector<std::uint32_t> points_;
-  std::size_t block_rows_;
-  std::vector<float> center_;
+  const bool symmetric_;
+  const std::vector<std::uint32_t> order_;
+  std::vector<std::uint32_t> position_;  // of a point in order_
+  const std::vector<std::uint32_t> queries_;
+  const std::size_t keep_;
+  const std::size_t block_rows_;
+  const std::vector<float> center_;
   std::vector<float> norms_;       // of the queries; entries of block b guarded by locks_[b]
-  Candidates candidates_;          // rows of block b guarded by locks_[b]
+  Candidates candidates_;          // rows of block b guarded by locks_[b], ids are positions
+  std::vector<std::size_t> seen_;  // points that block b was compared with, guarded by locks_[b]
   std::vector<std::mutex> locks_;  // one for each block of queries
   WorkspacePool workspaces_;
 };
@@ -224,20 +267,26 @@ NeighborLists ExactEngine::Search(const CloudRows& cloud, std::span<const std::u
   static_cast<void>(one_blas_thread);
   const std::size_t spare = std::max<std::size_t>(8, neighbors / 16);
   BlockedSearch search(cloud, queries, std::min(cloud.points() - 1, neighbors + spare), pool);
-  if (queries.size() == cloud.points()) {
-    search.RunSymmetric(pool);
-  } else {
-    search.Run(pool);
-  }
+  search.Run(pool);
   NeighborLists lists(queries.size(), neighbors);
-  constexpr std::size_t kChunk = 16;
-  pool.ParallelFor((queries.size() + kChunk - 1) / kChunk, [&](std::size_t chunk) {
-    const std::size_t end = std::min(queries.size(), (chunk + 1) * kChunk);
-    for (std::size_t q = chunk * kChunk; q < end; ++q) {
-      const std::span<const std::uint32_t> near = search.Finish(q);
-      const float last = RankNeighbors(cloud, queries[q], near, lists.ids(q), lists.distances(q));
-      if (search.Certifies(q, last)) continue;
-      RankNeighbors(cloud, queries[q], search.points(), lists.ids(q), lists.distances(q));
+  std::vector<std::uint32_t> all(cloud.points());
+  std::iota(all.begin(), all.end(), 0u);
+  const std::size_t chunk_rows = std::clamp<std::size_t>(kCachedFloats / cloud.dim(), 16, 256);
+  pool.ParallelFor((queries.size() + chunk_rows - 1) / chunk_rows, [&](std::size_t chunk) {
+    const std::size_t begin = chunk * chunk_rows;
+    const std::size_t rows = std::min(chunk_rows, queries.size() - begin);
+    const std::span<const std::uint32_t> points = search.queries().subspan(begin, rows);
+    std::vector<std::span<const std::uint32_t>> near(rows);
+    for (std::size_t r = 0; r < rows; ++r) near[r] = search.Finish(begin + r);
+    std::vector<RankingKeys> keys = MeasureTogether(cloud, points, near);
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t q = queries.size() == cloud.points() ? points[r] : begin + r;
+      const auto take = [&](RankingKeys& from) {
+        return TakeNearest(from, lists.ids(q), lists.distances(q));
+      };
+      if (keys[r].size() >= neighbors && search.Certifies(begin + r, take(keys[r]))) continue;
+      keys[r] = Measure(cloud, points[r], all);
+      take(keys[r]);
     }
   });
   return lists;

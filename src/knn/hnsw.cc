@@ -68,8 +68,8 @@ NeighborLists HnswEngine::Search(const CloudRows& cloud, std::span<const std::ui
     const auto others =
         near.size() - static_cast<std::size_t>(std::ranges::count(near, queries[q]));
     // A graph that falls apart reaches too few.
-    RankNeighbors(cloud, queries[q], others < neighbors ? all : near, lists.ids(q),
-                  lists.distances(q));
+    RankingKeys keys = Measure(cloud, queries[q], others < neighbors ? all : near);
+    TakeNearest(keys, lists.ids(q), lists.distances(q));
   });
   return lists;
 }

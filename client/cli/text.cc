@@ -134,15 +134,14 @@ std::string SettingsText(const v1::Estimate& estimate) {
 }
 
 std::vector<std::string> EstimateHeader() {
-  return {"PROBE",    "STEP", "LID (mean ± s.e.)", "ROLLING", "n",       "L",
-          "SETTINGS", "FILL", "INVALID",           "EQUAL",   "COMPLETE"};
+  return {"PROBE",    "STEP", "LID (mean ± s.e.)", "n",     "L",
+          "SETTINGS", "FILL", "INVALID",           "EQUAL", "COMPLETE"};
 }
 
 std::vector<std::string> EstimateCells(const v1::Estimate& estimate) {
   return {estimate.probe(),
           std::to_string(estimate.step()),
           MeanText(estimate),
-          estimate.has_rolling_mean() ? Fixed(estimate.rolling_mean(), 2) : "-",
           std::to_string(estimate.queries()),
           std::to_string(estimate.config().neighbors()),
           SettingsText(estimate),

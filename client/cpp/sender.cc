@@ -15,7 +15,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds kFirstBackoff{100};
-constexpr milliseconds kLastBackoff{5000};
+constexpr milliseconds kLastBackoff{2000};
+constexpr milliseconds kConnectTimeout{500};
 constexpr seconds kCallTimeout{10};
 constexpr seconds kWelcomeTimeout{30};
 constexpr seconds kHalfCloseTimeout{5};
@@ -27,9 +28,6 @@ constexpr int kKeepaliveTimeoutMs = 20'000;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
   grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstBackoff.count());
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastBackoff.count());
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
@@ -66,11 +64,11 @@ Sender::Sender(std::string server, v1::Run run, std::int64_t queue_bytes,
       epoch_(NanosecondsSince1970()),
       pid_(getpid()),
       on_warning_(std::move(on_warning)),
+      channel_(MakeChannel(server_)),
       run_(std::move(run)),
       queue_(queue_bytes) {
-  const std::shared_ptr<grpc::Channel> channel = MakeChannel(server_);
-  runs_ = v1::RunService::NewStub(channel);
-  ingest_ = v1::IngestService::NewStub(channel);
+  runs_ = v1::RunService::NewStub(channel_);
+  ingest_ = v1::IngestService::NewStub(channel_);
   try {
     thread_ = std::thread([this] { Loop(); });
   } catch (const std::system_error& error) {
@@ -215,6 +213,10 @@ void Sender::Loop() {
     const Phase phase = phase_;
     const bool only_finish = DrainedLocked() && created_;
     lock.unlock();
+    // Our own pauses are long enough: the channel need not add its own. And between calls nothing
+    // drives its connecting, so wait for it here.
+    grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
+    channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectTimeout);
     if (only_finish) {
       FinishRun();
     } else if (CreateRun() && RunStream()) {

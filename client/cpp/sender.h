@@ -89,6 +89,7 @@ class Sender {
   const std::int64_t epoch_;
   const pid_t pid_;
   const std::function<void(const std::string&)> on_warning_;
+  const std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::RunService::StubInterface> runs_;
   std::unique_ptr<v1::IngestService::StubInterface> ingest_;
   std::atomic<bool> should_stop_{false};

@@ -42,7 +42,7 @@ int main() {
   });
   dimwatch::Probe probe =
       run.AddProbe({.name = "train/embedding", .neighbors = 64, .aligned = true});
-  for (int step = 0; step <= 2000 && !run.ShouldStop(); step += 50) {
+  for (int step = 0; step <= 4000 && !run.ShouldStop(); step += 50) {
     const std::vector<float> rows = Embed(step);
     probe.Log(rows.data(), kRows, kDim, step, {.snapshot_end = true});
     run.Log({{"train/loss", std::exp(-step / 200.0)}}, step);

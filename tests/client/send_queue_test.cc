@@ -1,0 +1,158 @@
+#include "client/cpp/send_queue.h"
+
+#include <gmock/gmock.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dimwatch::client_internal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::int64_t kPlenty = 1 << 20;
+
+v1::IngestRequest Batch(std::int64_t step, int rows, const std::string& probe = "train/a") {
+  v1::IngestRequest item;
+  v1::SampleBatch& batch = *item.mutable_samples();
+  batch.set_probe(probe);
+  batch.set_step(step);
+  batch.set_dtype(v1::DTYPE_F32);
+  batch.set_rows(rows);
+  batch.set_dim(2);
+  for (int row = 0; row < rows; ++row) {
+    batch.mutable_data()->append(8, static_cast<char>('a' + row));
+    batch.add_sample_ids(100 + row);
+  }
+  return item;
+}
+
+// Numbers everything that waits, whole.
+void NumberAll(SendQueue& queue) {
+  while (queue.waiting()) {
+    std::vector<v1::IngestRequest> parts;
+    parts.push_back(*queue.TakeWaiting());
+    queue.Number(std::move(parts));
+  }
+}
+
+std::vector<std::int64_t> Unsent(SendQueue& queue) {
+  std::vector<std::int64_t> seqs;
+  while (const SendQueue::Item item = queue.NextUnsent()) seqs.push_back(item->samples().seq());
+  return seqs;
+}
+
+TEST(SendQueueTest, ItemsAreNumberedInOrderFromOne) {
+  SendQueue queue(kPlenty);
+  for (int step = 0; step < 3; ++step) queue.Push(Batch(step, 1), 0);
+  NumberAll(queue);
+  EXPECT_THAT(Unsent(queue), ElementsAre(1, 2, 3));
+  EXPECT_THAT(Unsent(queue), IsEmpty());
+}
+
+TEST(SendQueueTest, AContinuedRunIsNumberedBehindWhatTheServerHas) {
+  SendQueue queue(kPlenty);
+  queue.Push(Batch(0, 1), 0);
+  queue.Resume(41);
+  NumberAll(queue);
+  EXPECT_THAT(Unsent(queue), ElementsAre(42));
+}
+
+TEST(SendQueueTest, OnlyWhatIsAboveResumeSeqIsSentAgain) {
+  SendQueue queue(kPlenty);
+  for (int step = 0; step < 4; ++step) queue.Push(Batch(step, 10), 0);
+  NumberAll(queue);
+  Unsent(queue);
+  EXPECT_EQ(queue.Acknowledge(1), 10);
+  EXPECT_EQ(queue.Resume(2), 10);
+  EXPECT_THAT(Unsent(queue), ElementsAre(3, 4));
+  EXPECT_EQ(queue.Acknowledge(4), 20);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.bytes(), 0);
+}
+
+TEST(SendQueueTest, ARejectedItemIsNotSentAgain) {
+  SendQueue queue(kPlenty);
+  for (int step = 0; step < 3; ++step) queue.Push(Batch(step, 1), 0);
+  NumberAll(queue);
+  Unsent(queue);
+  queue.Reject(2);
+  queue.Resume(0);
+  EXPECT_THAT(Unsent(queue), ElementsAre(1, 3));
+}
+
+TEST(SendQueueTest, RoomIsBoundedAndComesBackWithAcknowledgements) {
+  const std::int64_t one = SendQueue::BytesOf(Batch(0, 4));
+  SendQueue queue(2 * one);
+  for (int step = 0; step < 2; ++step) {
+    ASSERT_TRUE(queue.Reserve(one));
+    queue.Push(Batch(step, 4), one);
+  }
+  EXPECT_FALSE(queue.Reserve(1));
+  NumberAll(queue);
+  EXPECT_FALSE(queue.Reserve(1)) << "sent is not durable";
+  Unsent(queue);
+  queue.Acknowledge(1);
+  EXPECT_TRUE(queue.Reserve(one));
+}
+
+TEST(SendQueueTest, DroppedRowsAreReportedOnTheNextBatchOfTheirStep) {
+  SendQueue queue(kPlenty);
+  queue.Push(Batch(7, 1), 0);
+  EXPECT_TRUE(queue.NeedsWord("train/a", 7));
+  queue.NoteDropped("train/a", 7, 5);
+  queue.NoteDropped("train/a", 7, 6);
+  queue.Push(Batch(7, 1, "train/b"), 0);
+  queue.Push(Batch(7, 1), 0);
+  EXPECT_FALSE(queue.NeedsWord("train/a", 7));
+  queue.Push(Batch(8, 1), 0);
+  NumberAll(queue);
+  std::vector<std::int64_t> dropped;
+  while (const SendQueue::Item item = queue.NextUnsent()) {
+    dropped.push_back(item->samples().dropped_rows());
+  }
+  EXPECT_THAT(dropped, ElementsAre(0, 0, 11, 0));
+}
+
+TEST(SendQueueTest, AStepDroppedAsAWholeDoesNotMarkTheNextOne) {
+  SendQueue queue(kPlenty);
+  queue.NoteDropped("train/a", 7, 5);
+  EXPECT_FALSE(queue.NeedsWord("train/a", 7));
+  queue.Push(Batch(8, 1), 0);
+  NumberAll(queue);
+  EXPECT_EQ(queue.NextUnsent()->samples().dropped_rows(), 0);
+}
+
+TEST(SplitBatchTest, PartsAreTheWholeAndOnlyTheLastEndsTheSnapshot) {
+  v1::IngestRequest whole = Batch(3, 7);
+  whole.mutable_samples()->set_snapshot_end(true);
+  whole.mutable_samples()->set_dropped_rows(9);
+  const std::string data = whole.samples().data();
+  const std::vector<v1::IngestRequest> parts = SplitBatch(whole, /*max_bytes=*/3 * 8 + 7);
+  ASSERT_EQ(parts.size(), 3U);
+  std::string joined;
+  std::vector<int> rows;
+  std::vector<std::int64_t> ids;
+  for (const v1::IngestRequest& part : parts) {
+    joined += part.samples().data();
+    rows.push_back(part.samples().rows());
+    ids.insert(ids.end(), part.samples().sample_ids().begin(), part.samples().sample_ids().end());
+    EXPECT_EQ(part.samples().step(), 3);
+    EXPECT_EQ(part.samples().dim(), 2);
+    EXPECT_EQ(part.samples().snapshot_end(), &part == &parts.back());
+    EXPECT_EQ(part.samples().dropped_rows(), &part == &parts.front() ? 9 : 0);
+  }
+  EXPECT_EQ(joined, data);
+  EXPECT_THAT(rows, ElementsAre(3, 3, 1));
+  EXPECT_THAT(ids, ElementsAre(100, 101, 102, 103, 104, 105, 106));
+}
+
+TEST(SplitBatchTest, ARowThatIsTooLongStaysWhole) {
+  EXPECT_EQ(SplitBatch(Batch(0, 3), 1).size(), 3U);
+  EXPECT_EQ(SplitBatch(Batch(0, 1), 1).size(), 1U);
+}
+
+}  // namespace
+}  // namespace dimwatch::client_internal

@@ -197,7 +197,7 @@ absl::StatusOr<Address> ParseAddress(absl::string_view option, const std::string
   out.host = text.substr(0, good_port ? colon : 0);
   const bool bracketed = out.host.size() > 2 && out.host.front() == '[' && out.host.back() == ']';
   if (bracketed) out.host = out.host.substr(1, out.host.size() - 2);
-  if (out.host.empty() || (!bracketed && absl::StrContains(out.host, ':'))) {
+  if (out.host.empty() || (!bracketed && out.host.find_first_of(":[]") != std::string::npos)) {
     return absl::InvalidArgumentError(absl::StrCat(
         option, ": ", Quoted(text), " is not HOST:PORT; 127.0.0.1:50051 and [::1]:0 are examples"));
   }

@@ -1,0 +1,123 @@
+#include "server/config.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <map>
+
+#include "tests/testing/temp_folder.h"
+
+namespace dimwatch::server {
+namespace {
+
+using ::testing::HasSubstr;
+using Variables = std::map<std::string, std::string>;
+
+absl::StatusOr<Configured> With(const std::vector<std::string>& arguments,
+                                const Variables& variables = {}) {
+  return Configure(arguments, [&](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    if (found == variables.end()) return std::nullopt;
+    return found->second;
+  });
+}
+
+std::string ErrorOf(const std::vector<std::string>& arguments, const Variables& variables = {}) {
+  const absl::StatusOr<Configured> configured = With(arguments, variables);
+  EXPECT_EQ(configured.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(configured.status().message());
+}
+
+std::string FileWith(const ::dimwatch::testing::TempFolder& folder, const std::string& text) {
+  const std::string name = (folder.path() / "server.toml").string();
+  std::ofstream(name) << text;
+  return name;
+}
+
+TEST(ConfigTest, DefaultsListenOnLoopback) {
+  const absl::StatusOr<Configured> configured = With({});
+  ASSERT_TRUE(configured.ok()) << configured.status();
+  EXPECT_EQ(configured->config.listen, "127.0.0.1:50051");
+  EXPECT_EQ(configured->config.http, "127.0.0.1:9464");
+  EXPECT_EQ(configured->config.max_series, 100'000);
+  EXPECT_FALSE(configured->print);
+}
+
+TEST(ConfigTest, CommandLineComesBeforeEnvironmentBeforeFileBeforeDefault) {
+  const ::dimwatch::testing::TempFolder folder;
+  const std::string file =
+      FileWith(folder, "threads = 3\nmax_runs = 30\nmax-probes = 31\nlog_level = 'debug'\n");
+  const absl::StatusOr<Configured> configured =
+      With({"--config", file, "--threads", "1"},
+           {{"DIMWATCH_THREADS", "2"}, {"DIMWATCH_MAX_RUNS", "20"}, {"DIMWATCH_MAX_SERIES", "21"}});
+  ASSERT_TRUE(configured.ok()) << configured.status();
+  EXPECT_EQ(configured->config.threads, 1);
+  EXPECT_EQ(configured->config.max_runs, 20);
+  EXPECT_EQ(configured->config.max_probes, 31);
+  EXPECT_EQ(configured->config.max_series, 21);
+  EXPECT_EQ(configured->config.log_level, "debug");
+}
+
+TEST(ConfigTest, FileMayBeNamedByTheEnvironment) {
+  const ::dimwatch::testing::TempFolder folder;
+  const std::string file = FileWith(folder, "insecure_allow_remote = true\nlisten = '0.0.0.0:1'\n");
+  const absl::StatusOr<Configured> configured = With({}, {{"DIMWATCH_CONFIG", file}});
+  ASSERT_TRUE(configured.ok()) << configured.status();
+  EXPECT_EQ(configured->config.listen, "0.0.0.0:1");
+  EXPECT_TRUE(configured->config.insecure_allow_remote);
+}
+
+TEST(ConfigTest, EveryOptionIsReadFromEveryOtherSource) {
+  const absl::StatusOr<Configured> help = With({"--help"});
+  ASSERT_TRUE(help.ok() && help->print);
+  const ::dimwatch::testing::TempFolder folder;
+  for (const std::string name :
+       {"listen", "http", "data-dir", "threads", "log-level", "max-batch-bytes", "max-queue-bytes",
+        "max-window-bytes", "max-runs", "max-probes", "max-series"}) {
+    EXPECT_THAT(*help->print, HasSubstr("--" + name));
+    // A table is no value, so the error shows that the key is known.
+    EXPECT_THAT(ErrorOf({"--config", FileWith(folder, "[" + name + "]\n")}),
+                HasSubstr("a string, an integer"));
+  }
+}
+
+TEST(ConfigTest, AddressesBeyondLoopbackNeedTheWords) {
+  for (const std::string address : {"0.0.0.0:1", "[::]:1", "192.168.1.2:1", "example.org:1"}) {
+    EXPECT_THAT(ErrorOf({"--listen", address}), HasSubstr("--insecure-allow-remote")) << address;
+    EXPECT_THAT(ErrorOf({"--http", address}), HasSubstr("--insecure-allow-remote")) << address;
+    EXPECT_TRUE(With({"--listen", address, "--insecure-allow-remote"}).ok()) << address;
+  }
+  for (const std::string address : {"127.0.0.1:0", "127.8.8.8:1", "[::1]:1", "localhost:1"}) {
+    EXPECT_TRUE(With({"--listen", address, "--http", address}).ok()) << address;
+  }
+}
+
+TEST(ConfigTest, ErrorsNameTheSourceAndTheValue) {
+  const ::dimwatch::testing::TempFolder folder;
+  EXPECT_THAT(ErrorOf({"--threads", "-1"}), HasSubstr("--threads"));
+  EXPECT_THAT(ErrorOf({"--thread", "1"}), HasSubstr("--thread"));
+  EXPECT_THAT(ErrorOf({}, {{"DIMWATCH_LOG_LEVEL", "loud"}}),
+              AllOf(HasSubstr("DIMWATCH_LOG_LEVEL"), HasSubstr("loud")));
+  EXPECT_THAT(ErrorOf({"--config", FileWith(folder, "a = 1\n")}), HasSubstr("a is not an option"));
+  EXPECT_THAT(ErrorOf({"--config", FileWith(folder, "\n\nhttp 3\n")}), HasSubstr("line 3"));
+  EXPECT_THAT(ErrorOf({"--config", FileWith(folder, "config = 'x'\n")}), HasSubstr("config"));
+  EXPECT_THAT(ErrorOf({"--config", (folder.path() / "none").string()}), HasSubstr("none"));
+}
+
+TEST(ConfigTest, AddressIsHostAndPort) {
+  EXPECT_EQ(ToString(*ParseAddress("--listen", "[::1]:5")), "[::1]:5");
+  EXPECT_EQ(ParseAddress("--listen", "[::1]:5")->host, "::1");
+  EXPECT_EQ(ParseAddress("--listen", "localhost:0")->port, 0);
+  for (const std::string bad : {"", ":1", "1", "a:", "a:-1", "a:65536", "::1:5", "a:1x", "[]:1"}) {
+    EXPECT_FALSE(ParseAddress("--listen", bad).ok()) << bad;
+  }
+}
+
+TEST(ConfigTest, VersionNamesTheProgram) {
+  const absl::StatusOr<Configured> configured = With({"--version"});
+  ASSERT_TRUE(configured.ok() && configured->print);
+  EXPECT_THAT(*configured->print, HasSubstr("dimwatch-server 0."));
+}
+
+}  // namespace
+}  // namespace dimwatch::server

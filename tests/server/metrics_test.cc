@@ -1,0 +1,156 @@
+#include "server/metrics.h"
+
+#include <gmock/gmock.h>
+
+#include <limits>
+#include <set>
+#include <sstream>
+
+#include "prometheus/text_serializer.h"
+
+namespace dimwatch::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string TextOf(const MonitorSnapshot& snapshot, std::int64_t max_series = 1000) {
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, FamiliesOf(snapshot, max_series).families);
+  return out.str();
+}
+
+RunView ViewOf(const std::string& run_id) {
+  RunView view;
+  view.run.run_id = run_id;
+  view.run.project = "p";
+  view.run.display_name = run_id;
+  EstimateRecord record;
+  record.probe = "train/x";
+  record.step = Step{7};
+  record.estimate.mean = 3.5;
+  record.estimate.rows = 10;
+  record.estimate.duplicate_rows = 4;
+  record.create_time = absl::FromUnixMillis(1'500);
+  view.latest_estimates.push_back(record);
+  return view;
+}
+
+MonitorSnapshot SnapshotOf(std::vector<RunView> views) {
+  MonitorSnapshot snapshot;
+  for (RunView& view : views) {
+    snapshot.runs.push_back(std::make_shared<const RunView>(std::move(view)));
+  }
+  return snapshot;
+}
+
+TEST(MetricsTest, NewestEstimateIsShown) {
+  const std::string text = TextOf(SnapshotOf({ViewOf("r")}));
+  const std::string labels = R"({project="p",run="r",probe="train/x"})";
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_mean" + labels + " 3.5\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_step" + labels + " 7\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_duplicate_ratio" + labels + " 0.4"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_timestamp_seconds" + labels + " 1.5\n"));
+}
+
+TEST(MetricsTest, WhatHasNoValueIsAbsent) {
+  RunView view = ViewOf("r");
+  view.latest_estimates[0].estimate.mean.reset();
+  view.latest_scalars.push_back({1, "loss", Step{1}, std::numeric_limits<double>::quiet_NaN()});
+  const std::string text = TextOf(SnapshotOf({view}));
+  for (const std::string name : {"lid_mean", "lid_rolling_mean", "lid_standard_error", "scalar",
+                                 "best_step", "run_last_sample_timestamp_seconds"}) {
+    EXPECT_THAT(text, Not(HasSubstr("dimwatch_" + name))) << name;
+  }
+  EXPECT_THAT(TextOf({}), ::testing::IsEmpty());
+}
+
+TEST(MetricsTest, HostileLabelsCannotBreakThePage) {
+  RunView view = ViewOf("r");
+  view.run.display_name = "a\"} 1\ndimwatch_lid_mean{x=\"\\\xff\r\x01";
+  view.run.user = std::string("u\0v", 3);
+  view.run.labels["team"] = "\xC3\x28";
+  const std::string text = TextOf(SnapshotOf({view}));
+  std::istringstream lines(text);
+  int values = 0;
+  for (std::string line; std::getline(lines, line);) {
+    for (const char c : line) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << line;
+    EXPECT_TRUE(line.starts_with("# ") || line.starts_with("dimwatch_")) << line;
+    values += line.starts_with("dimwatch_lid_mean{") ? 1 : 0;
+  }
+  EXPECT_EQ(values, 1);
+  EXPECT_THAT(text, HasSubstr("label_team=\"\xEF\xBF\xBD(\""));
+}
+
+TEST(MetricsTest, EverySignalIsThereFromTheFirstEstimateOn) {
+  RunView view = ViewOf("r");
+  Signal signal;
+  signal.probe = "train/x";
+  signal.kind = SignalKind::kOverfitting;
+  signal.state = SignalState::kFiring;
+  signal.step = Step{5};
+  view.signals.push_back(signal);
+  signal.kind = SignalKind::kExhausted;
+  signal.state = SignalState::kPending;
+  view.signals.push_back(signal);
+  const std::string text = TextOf(SnapshotOf({view}));
+  const std::string labels = R"({project="p",run="r",probe="train/x",signal=")";
+  EXPECT_THAT(text, HasSubstr("dimwatch_signal_active" + labels + "overfitting\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_signal_active" + labels + "exhausted\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_signal_step" + labels + "exhausted\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_signal_active" + labels + "collapsed\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr(R"(dimwatch_signal_active{project="p",run="r",signal="stalled"} 0)"));
+}
+
+TEST(MetricsTest, StopIsRecommendedUnlessInShadow) {
+  RunView view = ViewOf("r");
+  view.decision.verdict = Verdict::kStop;
+  view.decision.best_step = Step{3};
+  std::string text = TextOf(SnapshotOf({view}));
+  EXPECT_THAT(text, HasSubstr("dimwatch_early_stop_recommended{project=\"p\",run=\"r\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_best_step{project=\"p\",run=\"r\"} 3\n"));
+  view.decision.mode = PolicyMode::kShadow;
+  text = TextOf(SnapshotOf({view}));
+  EXPECT_THAT(text, HasSubstr("dimwatch_early_stop_recommended{project=\"p\",run=\"r\"} 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("dimwatch_best_step")));
+}
+
+TEST(MetricsTest, SeriesAreCapped) {
+  std::vector<RunView> views;
+  for (int i = 0; i < 20; ++i) views.push_back(ViewOf("r" + std::to_string(i)));
+  const MonitorSnapshot snapshot = SnapshotOf(views);
+  const RunFamilies whole = FamiliesOf(snapshot, 1'000'000);
+  EXPECT_EQ(whole.left_out, 0);
+  const RunFamilies capped = FamiliesOf(snapshot, 50);
+  EXPECT_EQ(capped.series, 50);
+  EXPECT_EQ(capped.left_out, whole.series - 50);
+  std::size_t shown = 0;
+  for (const prometheus::MetricFamily& family : capped.families) shown += family.metric.size();
+  EXPECT_EQ(shown, 50U);
+}
+
+TEST(MetricsTest, EachFamilyHasHelpOnOneLine) {
+  ServerMetrics server;
+  server.ObserveEstimate({Estimator::kTwoNn, IndexKind::kExact, 0.1, 0.2});
+  server.CountHandled("GetRun", "OK");
+  std::vector<prometheus::MetricFamily> families =
+      FamiliesOf(SnapshotOf({ViewOf("r")}), 1000).families;
+  for (prometheus::MetricFamily& family : server.Collect()) families.push_back(std::move(family));
+  std::set<std::string> names;
+  for (const prometheus::MetricFamily& family : families) {
+    EXPECT_TRUE(names.insert(family.name).second) << family.name;
+    EXPECT_FALSE(family.help.empty()) << family.name;
+    EXPECT_EQ(family.help.find('\n'), std::string::npos) << family.name;
+  }
+}
+
+TEST(MetricsTest, RejectedRowsAreCountedFromZero) {
+  ServerMetrics server;
+  EXPECT_EQ(server.rejected_rows().at("invalid_argument"), 0);
+  server.CountRejectedRows("invalid_argument", 5);
+  server.CountRejectedRows("invalid_argument", -3);
+  EXPECT_EQ(server.rejected_rows().at("invalid_argument"), 5);
+}
+
+}  // namespace
+}  // namespace dimwatch::server

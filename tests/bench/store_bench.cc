@@ -35,7 +35,8 @@ BENCHMARK(CommitOneEstimate)->Unit(benchmark::kMicrosecond);
 void AppendBatch(benchmark::State& state) {
   const TemporaryFolder folder;
   SampleLog::Recovery recovery;
-  const auto log = SampleLog::Open(folder.path(), [](const IngestItem&) {}, &recovery);
+  const auto log = SampleLog::Open(
+      folder.path(), [](const IngestItem&) {}, &recovery);
   SampleItem item = RandomRecords(1).Samples(1, 4096, 768);
   item.dtype = DType::kF16;
   item.data.resize(4096 * 768 * SizeOf(item.dtype));

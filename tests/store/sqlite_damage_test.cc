@@ -52,6 +52,19 @@ class SqliteDamageTest : public ::testing::Test {
     }
   }
 
+  // Overwrites the first page of an index, without touching the write-ahead log.
+  void DamageIndex() {
+    const fs::path copy = folder_.path() / "copy.db";
+    fs::copy_file(file_, copy);
+    RawDatabase raw(copy);
+    const auto page_bytes = static_cast<std::size_t>(raw.Integer("PRAGMA page_size"));
+    const auto page = static_cast<std::size_t>(
+        raw.Integer("SELECT rootpage FROM sqlite_schema WHERE name = 'estimates_by_probe'"));
+    std::string bytes = ReadFile(file_);
+    bytes.replace((page - 1) * page_bytes, page_bytes, page_bytes, '\xee');
+    WriteFile(file_, bytes);
+  }
+
   TemporaryFolder folder_;
   fs::path file_ = folder_.path() / "dimwatch.db";
   SqliteStore::Recovery recovery_;
@@ -78,13 +91,7 @@ TEST_F(SqliteDamageTest, AFileThatIsNoDatabaseIsSetAside) {
 
 TEST_F(SqliteDamageTest, ADamagedIndexCostsNoRun) {
   Fill();
-  const std::int64_t page_bytes = RawDatabase(file_).Integer("PRAGMA page_size");
-  const std::int64_t page = RawDatabase(file_).Integer(
-      "SELECT rootpage FROM sqlite_schema WHERE name = 'estimates_by_probe'");
-  std::string bytes = ReadFile(file_);
-  bytes.replace(static_cast<std::size_t>((page - 1) * page_bytes),
-                static_cast<std::size_t>(page_bytes), static_cast<std::size_t>(page_bytes), '\xee');
-  WriteFile(file_, bytes);
+  DamageIndex();
   const auto store = Open();
   EXPECT_NE(recovery_.message, "");
   EXPECT_EQ(recovery_.rescued_runs, 3);
@@ -92,6 +99,22 @@ TEST_F(SqliteDamageTest, ADamagedIndexCostsNoRun) {
   for (const auto& [run_id, events] : expected_) {
     EXPECT_EQ(DescribeAll(*store->ReadEvents(run_id, 0, 1000)), events);
   }
+}
+
+TEST_F(SqliteDamageTest, WhatOnlyTheWriteAheadLogHoldsIsRescuedToo) {
+  Fill();
+  const fs::path crashed = folder_.path() / "crashed.db";
+  {
+    const auto store = Open();
+    ASSERT_TRUE(store->Commit({.run = RandomRecords(5).Run("late")}).ok());
+    fs::copy_file(file_, crashed);
+    fs::copy_file(file_.string() + "-wal", crashed.string() + "-wal");
+  }
+  file_ = crashed;
+  DamageIndex();
+  const auto store = Open();
+  EXPECT_EQ(recovery_.rescued_runs, 4) << recovery_.message;
+  EXPECT_TRUE(fs::exists(recovery_.set_aside));
 }
 
 TEST_F(SqliteDamageTest, OverwrittenBytesAnywhereNeverKeepItFromOpening) {
@@ -200,7 +223,8 @@ TEST_F(SqliteDamageTest, AFullDiskRefusesCommitsAndLosesNone) {
     std::int64_t step = 0;
     absl::Status status;
     while (status.ok() && step < 10'000) {
-      const EstimateRecord estimate = random.Estimate(++step, "p", Step{step});
+      ++step;
+      const EstimateRecord estimate = random.Estimate(step, "p", Step{step});
       status = store->Commit({.run = random.Run("r"), .estimates = {estimate}});
       if (status.ok()) committed.push_back(Describe(estimate));
     }
@@ -208,7 +232,8 @@ TEST_F(SqliteDamageTest, AFullDiskRefusesCommitsAndLosesNone) {
     EXPECT_EQ(DescribeAll(*store->ReadEvents("r", 0, 1 << 20)), committed);
     ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &unlimited), 0);
 
-    const EstimateRecord estimate = random.Estimate(++step, "p", Step{step});
+    ++step;
+    const EstimateRecord estimate = random.Estimate(step, "p", Step{step});
     status = store->Commit({.run = random.Run("r"), .estimates = {estimate}});
     EXPECT_TRUE(status.ok()) << status;
     committed.push_back(Describe(estimate));

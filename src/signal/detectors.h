@@ -49,9 +49,10 @@ inline bool HasGeneralizedOnBoth(const ProbeView& view) {
 // best_step: the newest estimate.
 Finding FindExhausted(const ProbeView& view);
 
-// After a real decline the level is above the minimum by more than noise and min_delta, on both
-// splits where both are watched, and has risen steadily on one of them. best_step: the minimum,
-// of the validation split where it is watched, for that tells about unseen inputs.
+// After a real decline the level is above the minimum, but not above the start, by more than noise
+// and min_delta, on both splits where both are watched, and has risen steadily on one of them.
+// best_step: the minimum, of the validation split where it is watched, for that tells about unseen
+// inputs.
 Finding FindOverfitting(const ProbeView& view);
 
 // The level is above the start by more than noise and min_delta, while the training loss has fallen

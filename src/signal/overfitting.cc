@@ -4,10 +4,27 @@
 namespace dimwatch {
 namespace {
 
-// Where the rise after the decline began: the minimum, or, where the LID first rose and then fell
-// as when generalizing, the minimum since its peak.
-const Level& Minimum(const Course& course) {
-  return course.HasDeclined() ? course.lowest() : course.lowest_since_highest();
+struct Decline {
+  Level from;
+  Level to;
+};
+
+// From the start to the minimum; or, where the LID first rose and then fell as when generalizing,
+// from the peak to the minimum since.
+Decline DeclineOf(const Course& course) {
+  return course.HasDeclined() ? Decline{course.start(), course.lowest()}
+                              : Decline{course.highest(), course.lowest_since_highest()};
+}
+
+// Above the minimum, but not above what it declined from: a rise beyond the start, after a small
+// dip at most, is how memorizing begins.
+bool HasRisenAgain(const Course& course) {
+  const Decline decline = DeclineOf(course);
+  return course.IsAbove(decline.to) && !course.IsAbove(decline.from);
+}
+
+bool HasRisenSteadily(const Course& course) {
+  return course.HasRisenSteadily(DeclineOf(course).to);
 }
 
 double StepNumber(const Level& level) { return static_cast<double>(level.step.value); }
@@ -20,27 +37,26 @@ Finding FindOverfitting(const ProbeView& view) {
   if (!course.HasDeclined() && !HasGeneralizedOnBoth(view)) {
     return {false, "the mean LID has not declined yet", {}, {}};
   }
-  const Level& minimum = Minimum(course);
-  const double rise = course.current().mean - minimum.mean;
-  const double threshold = course.Threshold(minimum, course.current());
+  const Decline decline = DeclineOf(course);
+  const double mean = course.current().mean;
+  const double rise = mean - decline.to.mean;
+  const double threshold = course.Threshold(decline.to, course.current());
   Finding finding;
-  finding.holds =
-      rise > threshold && (!other || other->IsAbove(Minimum(*other))) &&
-      (course.HasRisenSteadily(minimum) || (other && other->HasRisenSteadily(Minimum(*other))));
+  finding.holds = HasRisenAgain(course) && (!other || HasRisenAgain(*other)) &&
+                  (HasRisenSteadily(course) || (other && HasRisenSteadily(*other)));
   finding.reason = absl::StrFormat(
       "the mean LID fell from %.4g to its minimum %.4g at step %d and is %.3g above it at %.4g "
       "(threshold %.3g)",
-      course.start().mean, minimum.mean, minimum.step.value, rise, course.current().mean,
-      threshold);
-  finding.evidence = {{"mean", course.current().mean},
-                      {"start", course.start().mean},
-                      {"minimum", minimum.mean},
-                      {"minimum_step", StepNumber(minimum)},
+      decline.from.mean, decline.to.mean, decline.to.step.value, rise, mean, threshold);
+  finding.evidence = {{"mean", mean},
+                      {"declined_from", decline.from.mean},
+                      {"minimum", decline.to.mean},
+                      {"minimum_step", StepNumber(decline.to)},
                       {"rise", rise},
                       {"threshold", threshold}};
-  finding.best_step = minimum.step;
+  finding.best_step = decline.to.step;
   if (!other) return finding;
-  const Level& other_minimum = Minimum(*other);
+  const Level other_minimum = DeclineOf(*other).to;
   finding.reason +=
       absl::StrFormat("; %s is at %.4g after a minimum of %.4g at step %d", view.other_name,
                       other->current().mean, other_minimum.mean, other_minimum.step.value);

@@ -22,8 +22,8 @@ class Candidates {
   // By row: nothing below its bound was dropped. Infinity at first; never rises.
   const float* bounds() const { return bounds_.data(); }
 
-  // Keeps it if it is not above the bound. If the row is full, it first drops all but its `target`
-  // smallest. REQUIRES: 0 < target <= keep.
+  // Keeps it if it is not above the bound. A full row first drops its largest, but none of its
+  // `target` smallest. REQUIRES: 0 < target <= keep.
   void Offer(std::size_t row, float distance, std::uint32_t id, std::size_t target);
   // Offers distances[i] of id first_id + i for every i < count.
   void OfferAll(std::size_t row, std::span<const float> distances, std::uint32_t first_id,
@@ -33,7 +33,8 @@ class Candidates {
   std::span<std::uint32_t> Finish(std::size_t row);
 
  private:
-  void Prune(std::size_t row, std::size_t target);
+  // Drops until `most` are left or fewer, but no fewer than `target`.
+  void Prune(std::size_t row, std::size_t target, std::size_t most);
 
   std::size_t keep_;
   std::size_t capacity_;

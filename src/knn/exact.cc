@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t kTileColumns = 256;  // of one product; with 512 rows it stays in the cache
 
+constexpr std::size_t kStrip = 4;  // blocks that one is multiplied by, once it is loaded
 constexpr std::size_t kCachedFloats =
     196'608;  // of the rows whose candidates are measured together
 
@@ -90,8 +91,7 @@ void MultiplyTile(const Block& left, const Block& right, std::size_t first, std:
 
 void AddNorms(float* tile_row, float norm, const float* norms, std::size_t columns) {
   for (std::size_t j = 0; j < columns; ++j) {
-    const float distance = (norm + norms[j]) + tile_row[j];
-    tile_row[j] = distance > 0 ? distance : 0;
+    tile_row[j] = (norm + norms[j]) + tile_row[j];
   }
 }
 
@@ -148,12 +148,19 @@ class BlockedSearch {
   // the circle, for both.
   void Run(ThreadPool& pool) {
     const std::size_t rows = Blocks(queries_.size()), columns = Blocks(order_.size());
-    pool.ParallelFor(rows * (symmetric_ ? rows / 2 + 1 : columns), [&](std::size_t task) {
-      const std::size_t one = task % rows, distance = task / rows;
-      if (!symmetric_) return Multiply(one, distance);
-      const std::size_t other = (one + distance) % rows;
-      if (2 * distance == rows && one > other) return;  // the same pair, the other way
-      Multiply(std::min(one, other), std::max(one, other));
+    const std::size_t partners = symmetric_ ? rows / 2 + 1 : columns;
+    const std::size_t strips = (partners + kStrip - 1) / kStrip;
+    pool.ParallelFor(rows * strips, [&](std::size_t task) {
+      const std::size_t left = task % rows, first = task / rows * kStrip;
+      std::unique_ptr<Workspace> workspace = workspaces_.Take();
+      workspace->left.Load(cloud_, center_, BlockOf(queries_, left));
+      for (std::size_t i = first; i < std::min(partners, first + kStrip); ++i) {
+        const std::size_t right = symmetric_ ? (left + i) % rows : i;
+        // Half round the circle: the same pair, the other way.
+        if (symmetric_ && 2 * i == rows && left > right) continue;
+        Multiply(left, right, *workspace);
+      }
+      workspaces_.Return(std::move(workspace));
     });
   }
 
@@ -197,23 +204,22 @@ class BlockedSearch {
     return std::min(keep_, static_cast<std::size_t>(share + 4.5 * std::sqrt(share) + 4));
   }
 
-  void Multiply(std::size_t left, std::size_t right) {
-    std::unique_ptr<Workspace> workspace = workspaces_.Take();
+  // REQUIRES: workspace.left is loaded.
+  void Multiply(std::size_t left, std::size_t right, Workspace& workspace) {
     const bool same = symmetric_ && left == right;
-    Block& a = workspace->left;
-    a.Load(cloud_, center_, BlockOf(queries_, left));
-    if (!same) workspace->right.Load(cloud_, center_, BlockOf(order_, right));
-    const Block& b = same ? a : workspace->right;
+    const Block& a = workspace.left;
+    if (!same) workspace.right.Load(cloud_, center_, BlockOf(order_, right));
+    const Block& b = same ? a : workspace.right;
     for (std::size_t first = 0; first < b.points.size(); first += kTileColumns) {
       const std::size_t columns = std::min(kTileColumns, b.points.size() - first);
       const std::span<const float> norms = std::span(b.norms).subspan(first, columns);
-      MultiplyTile(a, b, first, columns, cloud_.dim(), workspace->tile);
       const std::size_t first_column = right * block_rows_ + first;
-      OfferToLeft(a, left, norms, first_column, workspace->tile);
-      if (symmetric_ && !same)
-        OfferToRight(left, a.points.size(), right, first_column, columns, workspace->tile);
+      MultiplyTile(a, b, first, columns, cloud_.dim(), workspace.tile);
+      OfferToLeft(a, left, norms, first_column, workspace.tile);
+      if (symmetric_ && !same) {
+        OfferToRight(left, a.points.size(), right, first_column, columns, workspace.tile);
+      }
     }
-    workspaces_.Return(std::move(workspace));
   }
 
   // Completes the tile on the way.

@@ -1,7 +1,7 @@
 #include "src/lid/pointwise.h"
 
 #include <algorithm>
-#include <numeric>
+#include <bit>
 
 #include "src/lid/radial.h"
 #include "src/lid/twonn.h"
@@ -18,16 +18,21 @@ struct Scratch {
   std::vector<std::uint8_t> members;
   std::vector<double> log_mu;
   std::vector<double> sorted;
-  std::vector<std::uint32_t> order;
+  std::vector<std::uint64_t> order;
 };
 
 std::optional<double> LocalTwoNn(const EstimatorSettings& settings, Scratch& scratch,
                                  std::span<float> influence) {
-  std::iota(scratch.order.begin(), scratch.order.end(), 0u);
-  std::sort(scratch.order.begin(), scratch.order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return std::pair(scratch.log_mu[a], a) < std::pair(scratch.log_mu[b], b);
-  });
+  // Integers sort faster than pairs: the bits of a non-negative number, the last of them given to
+  // its index, which is below kMaxNeighbors.
+  constexpr std::uint64_t kIndexBits = kMaxNeighbors - 1;
+  static_assert((kMaxNeighbors & kIndexBits) == 0);
+  for (std::size_t j = 0; j < scratch.order.size(); ++j) {
+    scratch.order[j] = (std::bit_cast<std::uint64_t>(scratch.log_mu[j]) & ~kIndexBits) | j;
+  }
+  std::sort(scratch.order.begin(), scratch.order.end());
   for (std::size_t k = 0; k < scratch.order.size(); ++k) {
+    scratch.order[k] &= kIndexBits;
     scratch.sorted[k] = scratch.log_mu[scratch.order[k]];
   }
   const std::optional<double> lid = FitTwoNn(scratch.sorted, settings.cdf, settings.fit);

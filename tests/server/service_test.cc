@@ -43,8 +43,10 @@ class ServiceTest : public ::testing::Test {
     absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(config_, clock_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-    const auto channel =
-        grpc::CreateChannel(ToString(server_->grpc_address()), grpc::InsecureChannelCredentials());
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // windows stay small: flow control shows
+    const auto channel = grpc::CreateCustomChannel(ToString(server_->grpc_address()),
+                                                   grpc::InsecureChannelCredentials(), arguments);
     runs_ = v1::RunService::NewStub(channel);
     ingest_ = v1::IngestService::NewStub(channel);
     queries_ = v1::QueryService::NewStub(channel);
@@ -159,10 +161,12 @@ TEST_F(ServiceTest, RejectedLastItemDoesNotHoldTheEndBack) {
 TEST_F(ServiceTest, JobThatDoesNotReadIsStoppedByItsRejections) {
   CreateRun("r");
   Job job(*ingest_, "r");
-  constexpr std::int64_t kItems = 20'000;  // their Nacks exceed every buffer on the way
+  // Items and their rejections exceed every buffer on the way.
+  constexpr std::int64_t kItems = 4'000;
+  const std::string junk(32 << 10, 'x');
   std::int64_t written = 0;
   std::future<void> writer = std::async(std::launch::async, [&] {
-    while (written < kItems && job.Samples(written + 1, 1, "short")) ++written;
+    while (written < kItems && job.Samples(written + 1, 1, junk)) ++written;
     job.WritesDone();
   });
   EXPECT_EQ(writer.wait_for(std::chrono::seconds(1)), std::future_status::timeout)

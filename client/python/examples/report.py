@@ -34,6 +34,7 @@ class Progress:
     def __init__(self, run):
         self._run = run
         self._waiting = {}  # step: {split: accuracy}
+        self._answers = True  # until a wait was in vain
         print(f"run {run.id} on {run.server}\n")
         print(f"{'':>6}  {'accuracy':^17}  {'mean LID ± standard error':^29}")
         print(f"{'step':>6}  {'train':>7} {'validation':>10}  {'train':^14} {'validation':^14}  "
@@ -55,8 +56,9 @@ class Progress:
     def wait(self, step, seconds=5.0):
         """Waits until `step` is estimated, then shows it. For examples whose whole training takes
         no longer than a few estimates; a real one has no reason to wait."""
-        deadline = time.monotonic() + (seconds if self._run.stats["connected"] else 0)
-        while time.monotonic() < deadline and self._latest().get("step", -1) < step:
+        deadline = time.monotonic() + seconds
+        while self._answers and self._latest().get("step", -1) < step:
+            self._answers = time.monotonic() < deadline
             time.sleep(0.005)
         self.show()
 

@@ -26,6 +26,11 @@ WatchCall* WatchCall::Start(const v1::WatchRunRequest& request, QueryHandlers& q
 }
 
 void WatchCall::Begin() {
+  if (cursor_ < 0) {
+    const std::lock_guard lock(mutex_);
+    FinishOnce(InvalidField("after_cursor", "is negative; 0 and greater are allowed"));
+    return;
+  }
   absl::StatusOr<std::shared_ptr<void>> subscription =
       monitor_.Subscribe(run_id_, [weak = weak_from_this()] {
         if (const std::shared_ptr<WatchCall> call = weak.lock()) call->Notify();

@@ -167,7 +167,7 @@ def test_metrics_show_the_newest_estimate_and_are_well_formed(server, client, co
     assert float(values["dimwatch_ingest_ack_seconds_count"]) == 12
     duration = 'dimwatch_estimate_duration_seconds_count{estimator="twonn",index="exact"}'
     assert float(values[duration]) == 6
-    handled = 'dimwatch_grpc_server_handled_total{grpc_method="CreateRun",grpc_code="OK"}'
+    handled = 'dimwatch_grpc_server_handled_total{grpc_code="OK",grpc_method="CreateRun"}'
     assert float(values[handled]) == 1
     assert "nan" not in page.lower().replace("nans", "")
 

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
@@ -33,7 +36,6 @@ class Watcher {
  public:
   virtual ~Watcher() = default;
   virtual void Apply(const v1::WatchRunResponse& event) = 0;
-  virtual void Finish() {}
 };
 
 class JsonLines final : public Watcher {
@@ -98,21 +100,39 @@ class PlainLines final : public Watcher {
   }
 };
 
-// A block that is redrawn in place.
+// A block that is redrawn in place, by a thread of its own: at most every kBetweenRedraws, and soon
+// after the last event, whether another comes or not.
 class Screen final : public Watcher {
  public:
-  explicit Screen(const std::string& run_id) : view_(run_id) {}
+  explicit Screen(const std::string& run_id) : view_(run_id), thread_([this] { Loop(); }) {}
+  ~Screen() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
 
   void Apply(const v1::WatchRunResponse& event) override {
+    const std::lock_guard lock(mutex_);
     view_.Apply(event);
-    const auto now = std::chrono::steady_clock::now();
-    if (now - drawn_at_ < kBetweenRedraws) return;
-    drawn_at_ = now;
-    Draw();
+    dirty_ = true;
+    changed_.notify_all();
   }
-  void Finish() override { Draw(); }
 
  private:
+  void Loop() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return dirty_ || ended_; });
+      if (dirty_) Draw();
+      dirty_ = false;
+      if (ended_) return;
+      changed_.wait_for(lock, kBetweenRedraws, [this] { return ended_; });
+    }
+  }
+
   void Draw() {
     winsize size{};
     const bool known =
@@ -124,9 +144,14 @@ class Screen final : public Watcher {
     lines_ = static_cast<std::size_t>(std::count(block.begin(), block.end(), '\n'));
   }
 
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // All guarded by mutex_.
   WatchView view_;
-  std::chrono::steady_clock::time_point drawn_at_;
+  bool dirty_ = false;
+  bool ended_ = false;
   std::size_t lines_ = 0;
+  std::thread thread_;  // last: it uses all of the above
 };
 
 std::unique_ptr<Watcher> MakeWatcher(const Options& options) {
@@ -140,10 +165,11 @@ absl::Status RunWatch(const Options& options) {
   grpc::ClientContext context;
   context.AddMetadata("dimwatch-run", options.request.run_id());
   const auto stream = server.query->WatchRun(&context, options.request);
-  const std::unique_ptr<Watcher> watcher = MakeWatcher(options);
-  v1::WatchRunResponse event;
-  while (stream->Read(&event)) watcher->Apply(event);
-  watcher->Finish();
+  {
+    const std::unique_ptr<Watcher> watcher = MakeWatcher(options);
+    v1::WatchRunResponse event;
+    while (stream->Read(&event)) watcher->Apply(event);
+  }
   return server.ToStatus(stream->Finish());
 }
 

@@ -1,0 +1,251 @@
+"""dimwatch replay: three real training runs, and traces that are none."""
+
+import json
+
+import numpy
+import pytest
+from conftest import TESTS
+
+TRACES = TESTS / "data/traces"
+
+
+def of(lines, kind, **values):
+    return [
+        line
+        for line in lines
+        if line["type"] == kind and all(line[name] == value for name, value in values.items())
+    ]
+
+
+@pytest.fixture(scope="module")
+def replayed():
+    """The lines of a recorded trace, replayed once."""
+    import subprocess
+
+    from conftest import COMMAND
+
+    cache = {}
+
+    def lines(name):
+        if name not in cache:
+            words = [COMMAND, "replay", TRACES / name, "--json"]
+            out = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
+            cache[name] = [json.loads(line) for line in out.splitlines()]
+        return cache[name]
+
+    return lines
+
+
+def scalars(name, series):
+    steps = (json.loads(line) for line in (TRACES / name / "trace.jsonl").open())
+    return {step["step"]: step["scalars"][series] for step in steps}
+
+
+def first_step(curve, holds):
+    return next(step for step, value in curve.items() if holds(value))
+
+
+def test_every_snapshot_of_the_trace_gives_one_estimate(replayed):
+    recorded = [
+        (step["step"], sample["probe"])
+        for step in map(json.loads, (TRACES / "healthy-digits/trace.jsonl").open())
+        for sample in step["samples"]
+    ]
+    estimates = of(replayed("healthy-digits"), "estimate")
+    assert [(line["step"], line["probe"]) for line in estimates] == recorded
+    for line in estimates:
+        assert line["complete"] and line["window_fill"] == 1
+        assert 0 < line["standard_error"] < line["mean"]
+        assert line["neighbors"] == 128 and line["cdf"] == "paper"
+    paired = [line["paired_change"] is not None for line in estimates]
+    assert paired == [False] * 2 + [True] * (len(paired) - 2), "row counts agree: aligned"
+
+
+def test_overfitting_fires_and_stops_before_most_of_the_damage(replayed):
+    name = "overfitting-digits-noise40"
+    fired = of(replayed(name), "signal", signal="overfitting", state="FIRING")
+    assert fired
+    accuracy = scalars(name, "validation/accuracy")
+    best, last = max(accuracy.values()), accuracy[max(accuracy)]
+    assert accuracy[fired[0]["step"]] > last + (best - last) / 4
+    end = replayed(name)[-1]
+    assert (end["type"], end["decision"]) == ("decision", "STOP")
+    assert "overfitting" in end["reason"]
+    assert end["best_step"] < fired[0]["step"]
+    assert accuracy[end["best_step"]] > best - 0.05
+
+
+def test_healthy_training_is_not_called_overfitting(replayed):
+    lines = replayed("healthy-digits")
+    assert not of(lines, "signal", signal="overfitting", state="FIRING")
+    for decision in of(lines, "decision", decision="STOP"):
+        assert "overfitting" not in decision["signals"]
+
+
+def test_grokking_is_seen_coming_and_not_stopped_before_it(replayed):
+    name = "grokking-add-p113"
+    lines = replayed(name)
+    accuracy = scalars(name, "validation/accuracy")
+    memorized = first_step(scalars(name, "train/accuracy"), lambda value: value > 0.99)
+    grokked = first_step(accuracy, lambda value: value > 0.95)
+    assert of(lines, "signal", signal="memorizing", state="FIRING")
+    fired = [line["step"] for line in of(lines, "signal", signal="generalizing", state="FIRING")]
+    assert memorized < min(fired) < grokked
+    assert accuracy[min(fired)] < 0.5, "before validation accuracy tells"
+    stops = [line["step"] for line in of(lines, "decision", decision="STOP")]
+    assert all(step >= grokked for step in stops)
+
+
+@pytest.mark.parametrize("name", sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir()))
+def test_replayed_twice_is_the_same_twice_with_any_number_of_threads(dimwatch, name):
+    once = dimwatch("replay", TRACES / name, "--json", "--threads", 1)
+    again = dimwatch("replay", TRACES / name, "--json", "--threads", 3)
+    assert once.code == 0 and once.out == again.out
+
+
+@pytest.mark.parametrize("name", sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir()))
+def test_decisions_come_at_each_change_and_at_the_end(replayed, name):
+    lines = replayed(name)
+    assert lines[-1]["type"] == "decision"
+    decisions = of(lines, "decision")
+    if len(decisions) > 1:
+        assert decisions[-1] == decisions[-2], "the end repeats the one in force"
+    changes = decisions[:-1]
+    assert all(one != other for one, other in zip(changes, changes[1:]))
+    for line in of(lines, "signal"):
+        assert line["signal"].islower() and line["state"].isupper() and line["reason"]
+
+
+def test_settings_come_from_the_file_and_the_command_line_overrides_them(dimwatch, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(
+        "neighbors = 64\n[estimator]\ncdf = 'upper'\n[signals]\npatience = 2\n[policy]\nstop_on = ['none']\n"
+        "[[probes]]\nprobe = 'validation/last'\naligned = false\nestimator.neighbors = 32\n"
+    )
+    done = dimwatch("replay", TRACES / "overfitting-digits-noise40", "--config", config, "--json")
+    assert done.code == 0, done.err
+    lines = done.lines
+    train = of(lines, "estimate", probe="train/last")
+    validation = of(lines, "estimate", probe="validation/last")
+    assert {(e["neighbors"], e["cdf"]) for e in train} == {(64, "upper")}
+    assert {(e["neighbors"], e["cdf"]) for e in validation} == {(32, "upper")}
+    assert train[1]["paired_change"] is not None and validation[1]["paired_change"] is None
+    assert of(lines, "signal", signal="overfitting", state="FIRING")
+    assert not of(lines, "decision", decision="STOP"), "stop_on = none"
+    words = ["--config", config, "--neighbors", 20, "--cdf", "paper", "--json"]
+    lines = dimwatch("replay", TRACES / "overfitting-digits-noise40", *words).lines
+    assert {(e["neighbors"], e["cdf"]) for e in of(lines, "estimate")} == {(20, "paper")}
+
+
+def test_a_rolling_window_joins_steps(dimwatch, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(
+        "[[probes]]\nprobe = 'train/last'\nwindow = 'rolling'\nwindow_points = 2400\nestimate_every = 1200\n"
+    )
+    words = ["replay", TRACES / "healthy-digits", "--config", config, "--json"]
+    estimates = of(dimwatch(*words).lines, "estimate", probe="train/last")
+    assert [line["complete"] for line in estimates[:3]] == [False, True, True]
+    assert [line["n_rows"] for line in estimates[:3]] == [1200, 2400, 2400]
+
+
+def test_people_see_a_table_with_errors_points_and_settings(dimwatch):
+    out = dimwatch("replay", TRACES / "overfitting-digits-noise40").out
+    header = out.splitlines()[0]
+    for column in ("STEP", "LID (mean ± s.e.)", "n", "L", "SETTINGS", "FILL", "COMPLETE"):
+        assert column in header
+    assert out.count("±") >= 42
+    assert "overfitting FIRING" in out and "STOP at step" in out.splitlines()[-1]
+
+
+def trace(folder, *lines):
+    (folder / "trace.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def save(folder, name, rows=100, dim=5, seed=0):
+    numpy.save(folder / name, numpy.random.default_rng(seed).standard_normal((rows, dim)).astype(numpy.float32))
+
+
+def test_a_trace_that_goes_back_replaces_what_came_later(dimwatch, tmp_path):
+    for i in range(4):
+        save(tmp_path, f"{i}.npy", seed=i)
+    order = [(0, 0), (10, 1), (20, 2), (10, 3)]
+    lines = [json.dumps({"step": s, "samples": [{"probe": "p", "file": f"{i}.npy"}]}) for s, i in order]
+    got = dimwatch("replay", trace(tmp_path, *lines), "--neighbors", 16, "--json").lines
+    assert [line["step"] for line in of(got, "estimate")] == [0, 10, 20, 10]
+    assert [(line["step"], line["series"]) for line in of(got, "rewind")] == [(10, "p")]
+
+
+def test_lines_of_one_step_are_one_snapshot(dimwatch, tmp_path):
+    for i in range(2):
+        save(tmp_path, f"{i}.npy", seed=i)
+    lines = [json.dumps({"step": 5, "samples": [{"probe": "p", "file": f"{i}.npy"}]}) for i in range(2)]
+    [estimate] = of(dimwatch("replay", trace(tmp_path, *lines), "--neighbors", 16, "--json").lines, "estimate")
+    assert (estimate["step"], estimate["n_points"]) == (5, 200)
+
+
+def test_an_item_that_a_server_would_reject_is_reported_and_the_rest_goes_on(dimwatch, tmp_path):
+    save(tmp_path, "a.npy")
+    save(tmp_path, "b.npy", dim=6)
+    samples = [("a.npy", 0), ("b.npy", 1), ("a.npy", 2)]
+    lines = [json.dumps({"step": s, "samples": [{"probe": "p", "file": f}]}) for f, s in samples]
+    got = dimwatch("replay", trace(tmp_path, *lines), "--neighbors", 16, "--json").lines
+    assert [line["step"] for line in of(got, "estimate")] == [0, 2]
+    [rejected] = of(got, "rejected")
+    assert rejected["step"] == 1 and "5" in rejected["reason"] and "6" in rejected["reason"]
+
+
+@pytest.mark.parametrize(
+    "line,said",
+    [
+        ("{", "no JSON"),
+        ("[1]", "object"),
+        ('{"scalars": {}}', "`step` is missing"),
+        ('{"step": -1}', "-1"),
+        ('{"step": 1.5}', "1.5"),
+        ('{"step": "1"}', '"1"'),
+        ('{"step": 1, "scalars": [1]}', "scalars"),
+        ('{"step": 1, "scalars": {"loss": "low"}}', "loss"),
+        ('{"step": 1, "samples": {"p": "a.npy"}}', "samples"),
+        ('{"step": 1, "samples": [{"probe": "p"}]}', "file"),
+        ('{"step": 1, "samples": [{"probe": "p", "file": "gone.npy"}]}', "gone.npy"),
+        ('{"step": 1, "samples": [{"probe": "p", "file": "fortran.npy"}]}', "fortran.npy"),
+        ('{"step": 1, "samples": [{"probe": "a b", "file": "a.npy"}]}', "a b"),
+    ],
+)
+def test_a_bad_trace_is_an_error_with_its_line(dimwatch, tmp_path, line, said):
+    save(tmp_path, "a.npy")
+    numpy.save(tmp_path / "fortran.npy", numpy.asfortranarray(numpy.ones((100, 5), numpy.float32)))
+    done = dimwatch("replay", trace(tmp_path, '{"step": 0}', line), "--neighbors", 16)
+    assert done.code == 1
+    assert said in done.err and done.err.count("\n") == 1
+    assert "a b" in said or "trace.jsonl:2" in done.err
+
+
+def test_a_folder_without_a_trace_is_named(dimwatch, tmp_path):
+    for folder in (tmp_path, tmp_path / "gone"):
+        done = dimwatch("replay", folder)
+        assert done.code == 1 and str(folder) in done.err
+    assert dimwatch("replay", trace(tmp_path)).code == 1
+
+
+@pytest.mark.parametrize(
+    "text,said",
+    [
+        ("x = ", "no TOML"),
+        ("\nneighbours = 3", ":2: neighbours is not known"),
+        ("[estimator]\nneighbors = 'many'", ":2: estimator.neighbors must be an integer"),
+        ("[estimator]\ncdf = 'lower'", "lower"),
+        ("[signals]\npatience = 0", "patience"),
+        ("[policy]\nmode = 'strict'", "strict"),
+        ("[policy]\nstop_on = ['boredom']", "boredom"),
+        ("[[probes]]\nlayer = 'x'", "probe is missing"),
+        ("[[probes]]\nprobe = 'train/first'", "train/first"),
+        ("[[probes]]\nprobe = 'train/last'\nwindow = 'sliding'", "sliding"),
+    ],
+)
+def test_a_bad_configuration_is_an_error_with_its_line(dimwatch, tmp_path, text, said):
+    config = tmp_path / "config.toml"
+    config.write_text(text)
+    done = dimwatch("replay", TRACES / "healthy-digits", "--config", config)
+    assert done.code == 1 and said in done.err and done.out == ""

@@ -12,16 +12,10 @@ inline namespace client_v1 {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 constexpr milliseconds kFirstBackoff{100};
 constexpr milliseconds kLastBackoff{2000};
 constexpr milliseconds kConnectTimeout{500};
-constexpr seconds kCallTimeout{10};
-constexpr seconds kWelcomeTimeout{30};
-constexpr seconds kHalfCloseTimeout{5};
-// Where a server does not say what it takes.
-constexpr std::int64_t kDefaultMaxBatchBytes = 4 << 20;
 // gRPC servers refuse pings more often than every five minutes.
 constexpr int kKeepaliveMs = 330'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
@@ -166,8 +160,8 @@ bool Sender::Finish(milliseconds timeout, bool failed) {
     failed_ = failed;
     finish_by_ = Clock::now() + timeout;
     wake_.notify_all();
-    wake_.wait_until(lock, finish_by_, [this] { return phase_ != Phase::kFinishing; });
   }
+  wake_.wait_until(lock, finish_by_, [this] { return phase_ != Phase::kFinishing; });
   const bool finished = phase_ == Phase::kFinished;
   const bool timed_out = phase_ == Phase::kFinishing;
   lock.unlock();
@@ -189,6 +183,7 @@ void Sender::Close() {
     if (context_ != nullptr) context_->TryCancel();
     wake_.notify_all();
   }
+  const std::lock_guard lock(join_mutex_);
   if (thread_.joinable()) thread_.join();
 }
 
@@ -227,184 +222,6 @@ void Sender::Loop() {
     wake_.wait_for(lock, backoff, [&] { return phase_ != phase; });
     backoff = std::min(2 * backoff, kLastBackoff);
   }
-}
-
-bool Sender::Enter(grpc::ClientContext& context) {
-  context.AddMetadata("dimwatch-run", run_id_);
-  const std::lock_guard lock(mutex_);
-  if (!LiveLocked()) return false;
-  context_ = &context;
-  return true;
-}
-
-void Sender::Leave() {
-  const std::lock_guard lock(mutex_);
-  context_ = nullptr;
-}
-
-bool Sender::CreateRun() {
-  v1::CreateRunRequest request;
-  {
-    const std::lock_guard lock(mutex_);
-    *request.mutable_run() = run_;
-  }
-  v1::CreateRunResponse response;
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-  if (!Enter(context)) return false;
-  const grpc::Status status = runs_->CreateRun(&context, request, &response);
-  Leave();
-  if (!status.ok()) {
-    HandleFailure(status, false);
-    return false;
-  }
-  const std::lock_guard lock(mutex_);
-  created_ = true;
-  AdoptLocked(response.run().decision());
-  return true;
-}
-
-void Sender::FinishRun() {
-  v1::FinishRunRequest request;
-  grpc::ClientContext context;
-  {
-    const std::lock_guard lock(mutex_);
-    request.set_run_id(run_id_);
-    request.set_failed(failed_);
-    context.set_deadline(std::chrono::system_clock::now() + (finish_by_ - Clock::now()));
-  }
-  v1::FinishRunResponse response;
-  if (!Enter(context)) return;
-  const grpc::Status status = runs_->FinishRun(&context, request, &response);
-  Leave();
-  if (!status.ok()) {
-    HandleFailure(status, true);
-    return;
-  }
-  const std::lock_guard lock(mutex_);
-  AdoptLocked(response.run().decision());
-  if (phase_ == Phase::kFinishing) phase_ = Phase::kFinished;
-  wake_.notify_all();
-}
-
-bool Sender::RunStream() {
-  grpc::ClientContext context;
-  if (!Enter(context)) return false;
-  {
-    const std::lock_guard lock(mutex_);
-    stream_broken_ = welcomed_ = false;
-  }
-  const std::unique_ptr<Stream> stream = ingest_->Ingest(&context);
-  std::thread reader([this, &stream] { ReadEvents(*stream); });
-  WriteItems(*stream);
-  context.TryCancel();
-  reader.join();
-  const grpc::Status status = stream->Finish();
-  Leave();
-  bool welcomed = false;
-  bool drained = false;
-  {
-    const std::lock_guard lock(mutex_);
-    welcomed = welcomed_;
-    drained = DrainedLocked();
-    stats_.connected = false;
-  }
-  if (!drained) HandleFailure(status, welcomed);
-  return welcomed;
-}
-
-void Sender::WriteItems(Stream& stream) {
-  v1::IngestRequest hello;
-  hello.mutable_hello()->set_run_id(run_id_);
-  hello.mutable_hello()->set_session_epoch(epoch_);
-  if (!stream.Write(hello) || !AwaitWelcome()) return;
-  while (const client_internal::SendQueue::Item item = AwaitItem()) {
-    if (!stream.Write(*item)) return;
-  }
-  std::unique_lock lock(mutex_);
-  if (stream_broken_ || !LiveLocked()) return;
-  lock.unlock();
-  stream.WritesDone();
-  lock.lock();
-  wake_.wait_for(lock, kHalfCloseTimeout, [this] { return stream_broken_ || !LiveLocked(); });
-}
-
-bool Sender::AwaitWelcome() {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, kWelcomeTimeout,
-                 [this] { return welcomed_ || stream_broken_ || !LiveLocked(); });
-  return welcomed_ && !stream_broken_;
-}
-
-client_internal::SendQueue::Item Sender::AwaitItem() {
-  std::unique_lock lock(mutex_);
-  while (!stream_broken_ && LiveLocked() && !DrainedLocked()) {
-    if (client_internal::SendQueue::Item item = queue_.NextUnsent()) return item;
-    if (queue_.waiting()) {
-      NumberWaiting(lock);
-    } else {
-      wake_.wait(lock);
-    }
-  }
-  return nullptr;
-}
-
-void Sender::NumberWaiting(std::unique_lock<std::mutex>& lock) {
-  const std::unique_ptr<v1::IngestRequest> item = queue_.TakeWaiting();
-  const std::int64_t max_bytes = max_batch_bytes_;
-  lock.unlock();
-  std::vector<v1::IngestRequest> parts = client_internal::SplitBatch(std::move(*item), max_bytes);
-  lock.lock();
-  if (LiveLocked()) queue_.Number(std::move(parts));
-}
-
-void Sender::ReadEvents(Stream& stream) {
-  v1::IngestResponse event;
-  while (stream.Read(&event)) Handle(event);
-  const std::lock_guard lock(mutex_);
-  stream_broken_ = true;
-  wake_.notify_all();
-}
-
-void Sender::Handle(const v1::IngestResponse& event) {
-  if (event.has_nack()) HandleNack(event.nack());
-  const std::lock_guard lock(mutex_);
-  if (event.has_welcome()) {
-    const v1::Welcome& welcome = event.welcome();
-    max_batch_bytes_ =
-        welcome.max_batch_bytes() > 0 ? welcome.max_batch_bytes() : kDefaultMaxBatchBytes;
-    stats_.rows_durable += queue_.Resume(welcome.resume_seq());
-    stats_.connected = welcomed_ = true;
-    ++stats_.connections;
-    AdoptLocked(welcome.decision());
-  } else if (event.has_ack()) {
-    stats_.rows_durable += queue_.Acknowledge(event.ack().durable_seq());
-  } else if (event.has_decision()) {
-    AdoptLocked(event.decision());
-  }
-  wake_.notify_all();
-}
-
-void Sender::HandleNack(const v1::Nack& nack) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.Reject(nack.seq());
-    ++stats_.items_rejected;
-    stats_.rows_rejected += nack.rejected_rows();
-  }
-  Warn("rejected", "the server rejected an item: " + nack.message());
-}
-
-void Sender::AdoptLocked(const v1::Decision& decision) {
-  if (decision.verdict() == v1::VERDICT_UNSPECIFIED) return;
-  decision_.stop =
-      decision.verdict() == v1::VERDICT_STOP && decision.mode() != v1::POLICY_MODE_SHADOW;
-  decision_.step = decision.step();
-  decision_.reason = decision.reason();
-  decision_.best_step.reset();
-  if (decision.has_best_step()) decision_.best_step = decision.best_step();
-  decision_.signals.assign(decision.signals().begin(), decision.signals().end());
-  should_stop_.store(decision_.stop, std::memory_order_relaxed);
 }
 
 void Sender::HandleFailure(const grpc::Status& status, bool welcomed) {

@@ -111,7 +111,8 @@ class Sender {
   bool welcomed_ = false;         // on this stream
   std::set<std::string> warned_;  // kinds of trouble
 
-  std::thread thread_;
+  std::mutex join_mutex_;
+  std::thread thread_;  // joined under join_mutex_
 };
 
 }  // namespace client_v1

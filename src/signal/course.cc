@@ -56,7 +56,7 @@ bool Course::IsFalling() const {
   const std::int64_t began = highest_.index;
   const std::int64_t reached = fallen_to_.index;
   return reached > began &&
-         now - reached <= std::max<std::int64_t>(2 * settings_.patience, (now - began) / 2);
+         now - reached <= std::max(std::int64_t{2} * settings_.patience, (now - began) / 2);
 }
 
 bool Course::HasRisenSteadily(const Level& minimum) const {
@@ -78,7 +78,7 @@ double Course::Average(std::int64_t first, std::int64_t count) const {
 }
 
 std::vector<Level> Course::TrendLevels() const {
-  const std::int64_t size = 3 * settings_.patience;
+  const std::int64_t size = std::int64_t{3} * settings_.patience;
   const std::int64_t stride = std::max<std::int64_t>(1, count() / (3 * size));
   std::vector<Level> levels;
   if (count() < size) return levels;
@@ -137,7 +137,7 @@ std::optional<Trend> Course::trend() const {
 }
 
 Step Course::horizon() const {
-  const std::int64_t recent = std::max<std::int64_t>(2 * settings_.patience, count() / 4);
+  const std::int64_t recent = std::max(std::int64_t{2} * settings_.patience, count() / 4);
   const std::int64_t index = std::max<std::int64_t>(0, count() - 1 - recent);
   return levels_[static_cast<std::size_t>(index)].step;
 }

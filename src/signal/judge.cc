@@ -184,7 +184,7 @@ RunJudge::~RunJudge() = default;
 RunJudge::RunJudge(RunJudge&&) noexcept = default;
 RunJudge& RunJudge::operator=(RunJudge&&) noexcept = default;
 
-void RunJudge::AddProbe(ProbeIdentity probe) { impl_->AddProbe(probe); }
+void RunJudge::AddProbe(const ProbeIdentity& probe) { impl_->AddProbe(probe); }
 
 Judgement RunJudge::Observe(std::string_view probe, const EstimatePoint& point) {
   return impl_->Observe(probe, point);

@@ -36,7 +36,7 @@ class RunJudge {
   RunJudge& operator=(RunJudge&&) noexcept;
 
   // REQUIRES: a new name.
-  void AddProbe(ProbeIdentity probe);
+  void AddProbe(const ProbeIdentity& probe);
 
   // REQUIRES: the probe was added.
   Judgement Observe(std::string_view probe, const EstimatePoint& point);

@@ -113,7 +113,7 @@ absl::Status Validate(const PolicySettings& settings) {
           absl::StrFormat("stop_on: each signal once expected, got \"%s\" twice", Name(kind)));
     }
   }
-  if (const absl::Status status = CheckCount("min_probes", settings.min_probes, 1); !status.ok()) {
+  if (absl::Status status = CheckCount("min_probes", settings.min_probes, 1); !status.ok()) {
     return status;
   }
   if (settings.warmup_step.value < 0) {

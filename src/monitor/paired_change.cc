@@ -22,6 +22,13 @@ LidByInput ByInput(const PointwiseLid& pointwise, const std::vector<std::int64_t
   return by_input;
 }
 
+double OverlapFactor(const CloudEstimate& estimate) {
+  const std::int64_t valid = estimate.queries - estimate.invalid;
+  if (!estimate.standard_error || !estimate.std || *estimate.std <= 0 || valid < 1) return 1;
+  const double independent = *estimate.std / std::sqrt(static_cast<double>(valid));
+  return std::max(1.0, *estimate.standard_error / independent);
+}
+
 std::optional<PairedChange> Compare(const LidByInput& previous, const LidByInput& current) {
   if (previous.by_sample_id != current.by_sample_id) return std::nullopt;
   std::vector<double> changes;
@@ -39,7 +46,8 @@ std::optional<PairedChange> Compare(const LidByInput& previous, const LidByInput
   const double mean = sum / n;
   double squares = 0;
   for (const double change : changes) squares += (change - mean) * (change - mean);
-  return PairedChange{mean, std::sqrt(squares / (n - 1) / n)};
+  const double overlap = std::max(previous.overlap, current.overlap);
+  return PairedChange{mean, overlap * std::sqrt(squares / (n - 1) / n)};
 }
 
 }  // namespace dimwatch

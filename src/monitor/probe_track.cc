@@ -135,13 +135,16 @@ void ProbeTrack::AddPairedChange(const PointwiseLid& pointwise, const Cloud& clo
                                  EstimateRecord& record) {
   if (refilled_previous_) {
     PointwiseLid before;
-    if (EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before)
-            .ok()) {
+    const absl::StatusOr<CloudEstimate> again =
+        EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before);
+    if (again.ok()) {
       previous_ = ByInput(before, refilled_previous_->sample_ids);
+      previous_->overlap = OverlapFactor(*again);
     }
     refilled_previous_.reset();
   }
   LidByInput current = ByInput(pointwise, cloud.sample_ids);
+  current.overlap = OverlapFactor(record.estimate);
   if (previous_) {
     if (const std::optional<PairedChange> change = Compare(*previous_, current)) {
       record.paired_change = change->mean;

@@ -12,11 +12,14 @@
 namespace dimwatch {
 
 void RunActor::Work() {
-  constexpr int kTasksPerTurn = 64;  // then other runs have theirs
+  constexpr int kTasksPerTurn = 64;  // or one estimate; then other runs have their turn
+  bool estimated = false;
   for (int i = 0; i < kTasksPerTurn;) {
     if (!CommitPending()) return RestUncommitted();
+    if (estimated) break;
     if (std::optional<Task> task = TakeTask()) {
       Do(*std::move(task));
+      estimated = pending_ && !pending_->changes.estimates.empty();
       ++i;
     } else if (view_is_old_) {
       Publish(pipeline_->run());
@@ -134,16 +137,15 @@ bool RunActor::CommitPending() {
 
 void RunActor::AfterCommit(const RunChanges& changes) {
   Publish(changes.run);
-  const auto shared = std::make_shared<const RunChanges>(changes);
-  {
-    const std::lock_guard lock(mutex_);
-    if (session_) session_->PostChanges(shared);
-  }
   {
     const std::lock_guard lock(view_mutex_);
     for (const auto& weak : subscriptions_) {
       if (const auto subscription = weak.lock()) subscription->Post();
     }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (session_) session_->PostChanges(std::make_shared<const RunChanges>(changes));
   }
   if (changes.run.end_time) {
     End(changes.run);
@@ -176,7 +178,8 @@ void RunActor::End(const RunRecord& run) {
 }
 
 void RunActor::Publish(const RunRecord& run) {
-  auto view = std::make_shared<RunView>(*this->view());
+  auto view = std::make_shared<RunView>();
+  if (!pipeline_) *view = *this->view();
   view->run = run;
   if (pipeline_) {
     view->decision = pipeline_->decision();

@@ -105,17 +105,22 @@ TEST_F(MonitorRestartTest, AFencedSessionStaysFenced) {
 
 TEST_F(MonitorRestartTest, AStaleRunIsStillStaleAndSpeaksAgain) {
   Create("run");
-  clock_.Advance(absl::Hours(1));
-  monitor_->Tick();
-  ASSERT_TRUE(monitor_->UpdateRun("run", {}).ok());
+  const auto signaled = [](const Told& told) { return told.signals.size() == 1; };
+  {
+    Job job = Open("run");
+    clock_.Advance(absl::Hours(1));
+    monitor_->Tick();
+    ASSERT_TRUE(job.listener->WaitUntil(signaled));
+  }
   ASSERT_EQ(View("run")->run.state, RunState::kStale);
   Start();
   EXPECT_EQ(View("run")->run.state, RunState::kStale);
   EXPECT_THAT(View("run")->signals, SizeIs(1));
+  Job job = Open("run");
   const auto created = monitor_->CreateRun(testing::NewRun("run", {}));
   ASSERT_TRUE(created.ok());
   EXPECT_EQ(created->view->run.state, RunState::kRunning);
-  ASSERT_TRUE(monitor_->UpdateRun("run", {}).ok());
+  ASSERT_TRUE(job.listener->WaitUntil(signaled));
   EXPECT_EQ(View("run")->signals[0].state, SignalState::kResolved);
 }
 

@@ -27,6 +27,25 @@ TEST(PairedChangeTest, PairsBySampleIdWhateverTheOrderOfRows) {
   EXPECT_DOUBLE_EQ(Compare(before, after)->standard_error, 0);
 }
 
+TEST(PairedChangeTest, TheErrorGrowsWithTheOverlapOfNeighborhoods) {
+  CloudEstimate estimate;
+  EXPECT_EQ(OverlapFactor(estimate), 1);
+  estimate.queries = 101;
+  estimate.invalid = 1;
+  estimate.std = 2;
+  estimate.standard_error = 0.6;
+  EXPECT_DOUBLE_EQ(OverlapFactor(estimate), 3);
+  estimate.standard_error = 0.1;
+  EXPECT_EQ(OverlapFactor(estimate), 1);
+
+  LidByInput before = ByInput({{0, 1}, {1.0, 2.0}}, {});
+  const LidByInput after = ByInput({{0, 1}, {2.0, 5.0}}, {});
+  EXPECT_DOUBLE_EQ(Compare(before, after)->standard_error, 1);
+  before.overlap = 3;
+  EXPECT_DOUBLE_EQ(Compare(before, after)->standard_error, 3);
+  EXPECT_DOUBLE_EQ(Compare(after, before)->standard_error, 3);
+}
+
 TEST(PairedChangeTest, KeepsTheFirstOfRowsWithTheSameId) {
   const LidByInput lids = ByInput({{0, 1, 2}, {1.0, 2.0, 3.0}}, {5, 4, 5});
   EXPECT_THAT(lids.lids, ElementsAre(Pair(4, 2.0), Pair(5, 1.0)));

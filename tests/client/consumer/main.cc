@@ -12,7 +12,7 @@ int main() {
   probe.Log(rows.data(), 64, 8, 0, {.snapshot_end = true});
   run.Log({{"train/loss", 0.5}}, 0);
   const bool finished = run.Finish(std::chrono::milliseconds(200));
-  std::printf("logged %lld finished %d stop %d\n",
-              static_cast<long long>(run.stats().rows_logged), finished, run.ShouldStop());
+  std::printf("logged %lld finished %d stop %d\n", static_cast<long long>(run.stats().rows_logged),
+              finished, run.ShouldStop());
   return run.stats().rows_logged == 64 && !finished && !run.ShouldStop() ? 0 : 1;
 }

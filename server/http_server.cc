@@ -100,13 +100,18 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Address& add
 }
 
 HttpServer::HttpServer(Address address, std::unique_ptr<httplib::Server> server)
-    : address_(std::move(address)),
-      server_(std::move(server)),
-      thread_([this] { server_->listen_after_bind(); }) {}
+    : address_(std::move(address)), server_(std::move(server)), thread_([this] { Loop(); }) {}
+
+void HttpServer::Loop() {
+  const bool stopped = server_->listen_after_bind();
+  ended_ = true;
+  if (!stopped)
+    Log(LogLevel::kError, "HTTP is not served any more", {{"http", ToString(address_)}});
+}
 
 HttpServer::~HttpServer() {
   // stop() before the loop has begun would be lost.
-  while (!server_->is_running()) std::this_thread::yield();
+  while (!server_->is_running() && !ended_) std::this_thread::yield();
   server_->stop();
   thread_.join();
 }

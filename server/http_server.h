@@ -1,6 +1,7 @@
 // The HTTP side: sockets and threads around HttpApi. Plain HTTP; encryption belongs to a proxy.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <thread>
 
@@ -26,9 +27,11 @@ class HttpServer {
 
  private:
   HttpServer(Address address, std::unique_ptr<httplib::Server> server);
+  void Loop();
 
   Address address_;
   std::unique_ptr<httplib::Server> server_;
+  std::atomic<bool> ended_ = false;
   std::thread thread_;
 };
 

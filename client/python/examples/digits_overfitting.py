@@ -4,7 +4,7 @@
 An MLP learns scikit-learn's digits, of which 40 % of the training labels are wrong. It first learns
 what is common to the right labels, then starts to memorize the wrong ones: the mean local intrinsic
 dimension (LID) of its last hidden layer falls, then rises again. --healthy trains on clean labels
-with some regularization instead, where nothing must stop it.
+with some regularization instead, which must not be called overfitting.
 
     dimwatch-server &
     digits_overfitting.py --out digits
@@ -51,7 +51,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     report.add_options(parser, out="digits")
     parser.add_argument("--healthy", action="store_true",
-                        help="clean labels, dropout 0.2 and weight decay 0.05: must not be stopped")
+                        help="clean labels and regularization: must not be called overfitting")
     options = parser.parse_args()
 
     torch.manual_seed(SEED)

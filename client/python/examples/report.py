@@ -1,5 +1,6 @@
 """What the examples share: options, a live line per evaluation, and the report at the end."""
 
+import collections
 import os
 import sys
 import time
@@ -8,7 +9,7 @@ import grpc
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  (after the backend was chosen)
+from matplotlib import pyplot, transforms  # noqa: E402  (after the backend was chosen)
 
 import dimwatch  # noqa: E402
 
@@ -16,7 +17,7 @@ import dimwatch  # noqa: E402
 COLORS = {"train": "#0072B2", "validation": "#D55E00"}
 SIGNAL_COLORS = {
     "memorizing": "#E69F00", "generalizing": "#009E73", "overfitting": "#CC79A7",
-    "exhausted": "#56B4E9", "collapsed": "#000000", "stalled": "#999999"}
+    "exhausted": "#56B4E9", "diverging": "#F0E442", "collapsed": "#000000", "stalled": "#999999"}
 SPLITS = tuple(COLORS)
 
 
@@ -158,7 +159,7 @@ def _draw_lid(axes, history, split):
 
 def _mark_events(lid, accuracy, history):
     """A marker where a signal fired, a line where the decision became STOP."""
-    labelled = set()
+    labelled, beside = set(), collections.Counter()
     for signal in history.signals:
         at = [e.mean for e in history.probe(signal.probe) if e.step == signal.step]
         if signal.state != "FIRING" or not at:
@@ -166,9 +167,12 @@ def _mark_events(lid, accuracy, history):
         split = signal.probe.split("/")[0]
         label = None if (signal.signal, split) in labelled else f"{signal.signal} ({split})"
         labelled.add((signal.signal, split))
-        lid.plot(signal.step, at[0], linestyle="", markersize=11, markeredgecolor="white",
-                 marker="^" if split == "train" else "v", label=label,
-                 color=SIGNAL_COLORS.get(signal.signal, "#999999"), zorder=5)
+        above = transforms.offset_copy(  # those of one estimate stand on each other
+            lid.transData, lid.figure, y=12 * beside[signal.probe, signal.step], units="points")
+        beside[signal.probe, signal.step] += 1
+        lid.plot(signal.step, at[0], linestyle="", markersize=10, markeredgecolor="#333333",
+                 markeredgewidth=0.6, marker="^" if split == "train" else "v", label=label,
+                 color=SIGNAL_COLORS.get(signal.signal, "#999999"), zorder=5, transform=above)
     stops = [d for d in history.decisions if d.verdict == "STOP"]
     if stops:
         for axes in (lid, accuracy):

@@ -115,6 +115,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void End(const RunRecord& run);
   void Publish(const RunRecord& run);
   Changes Change(const RunUpdate& update);
+  Changes ChangeBySilence(double seconds);
   Changes ChangeToEnded(bool failed);
 
   MonitorContext& context_;
@@ -130,6 +131,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   bool scheduled_ = false;      // the writer runs or is about to
   bool store_fails_ = false;    // the writer left something uncommitted
   bool ending_ = false;         // Finish is queued or done
+  bool silence_is_queued_ = false;
   bool draining_ = false;
   absl::Duration last_item_;  // on the monotonic clock
   std::condition_variable idle_;

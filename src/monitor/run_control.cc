@@ -56,14 +56,12 @@ void RunActor::Tick() {
     const std::lock_guard lock(mutex_);
     const absl::Duration silence = context_.clock.Monotonic() - last_item_;
     const double seconds = absl::ToDoubleSeconds(silence);
-    const bool silent = log_ && queue_.empty() && !draining_ &&
+    const bool silent = log_ && !silence_is_queued_ && !draining_ &&
                         now->run.state == RunState::kRunning &&
                         seconds >= now->run.signals.heartbeat_seconds;
     if (silent) {
-      Enqueue(Task([this, seconds]() -> Changes {
-        if (!pipeline_) return std::nullopt;
-        return pipeline_->ObserveSilence(seconds);
-      }));
+      silence_is_queued_ = true;
+      Enqueue(Task([this, seconds] { return ChangeBySilence(seconds); }));
     }
     claimed = ClaimWriter();
   }

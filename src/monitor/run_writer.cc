@@ -219,6 +219,15 @@ RunActor::Changes RunActor::Change(const RunUpdate& update) {
                             update.policy.value_or(run.policy), *history);
 }
 
+RunActor::Changes RunActor::ChangeBySilence(double seconds) {
+  {
+    const std::lock_guard lock(mutex_);
+    silence_is_queued_ = false;
+  }
+  if (!pipeline_) return std::nullopt;
+  return pipeline_->ObserveSilence(seconds);
+}
+
 RunActor::Changes RunActor::ChangeToEnded(bool failed) {
   if (pipeline_) return pipeline_->Finish(failed);
   const RunState state = view()->run.state;

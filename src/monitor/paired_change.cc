@@ -15,10 +15,11 @@ LidByInput ByInput(const PointwiseLid& pointwise, const std::vector<std::int64_t
     const auto input = by_input.by_sample_id ? sample_ids[row] : static_cast<std::int64_t>(row);
     lids.emplace_back(input, *pointwise.lid[i]);
   }
-  const auto input_of = [](const auto& entry) { return entry.first; };
-  std::ranges::stable_sort(lids, {}, input_of);
-  const auto repeated = std::ranges::unique(lids, {}, input_of);
-  lids.erase(repeated.begin(), repeated.end());
+  std::stable_sort(lids.begin(), lids.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  const auto repeated = std::unique(
+      lids.begin(), lids.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
+  lids.erase(repeated, lids.end());
   return by_input;
 }
 

@@ -19,11 +19,7 @@ WindowUpdate SnapshotWindow::Add(const WindowBatch& batch) {
   }
 
   newest_ = batch.step;
-  if (!open_) {
-    open_.emplace();
-    open_->first_seq = batch.seq;
-    open_->dim = batch.dim;
-  }
+  if (!open_) open_.emplace(batch.seq, batch.dim);
   update.nonfinite_rows = DecodeRows(batch, open_->rows);
   open_->dropped_rows += batch.dropped_rows;
   open_->all_have_ids = open_->all_have_ids && !batch.sample_ids.empty();

@@ -27,12 +27,13 @@ class SnapshotWindow final : public Window {
 
  private:
   struct OpenSnapshot {
-    std::int64_t first_seq = 0;
+    OpenSnapshot(std::int64_t seq, std::size_t components) : first_seq(seq), dim(components) {}
+    std::int64_t first_seq;
     std::vector<float> rows;
     std::vector<std::int64_t> sample_ids;
     bool all_have_ids = true;
     std::int64_t dropped_rows = 0;
-    std::size_t dim = 0;
+    std::size_t dim;
   };
 
   const bool keep_previous_;

@@ -5,12 +5,14 @@ set -euo pipefail
 
 usage() {
   cat <<'TXT'
-usage: deploy/quickstart.sh [--keep] [--no-install] [--build DIR] [--work DIR] [--jobs N]
+usage: deploy/quickstart.sh [--keep | --exit] [--no-install] [--build DIR] [--work DIR] [--jobs N]
                             [--grpc-port P] [--http-port P] [--prometheus-port P] [--steps N]
 
 Needs Debian 12 with root or sudo; takes under 15 minutes on two cores.
 
-  --keep              leave the server and Prometheus running at the end, until Ctrl-C
+  --keep              leave the server and Prometheus running at the end, until Ctrl-C, to look
+                      around (default on a terminal)
+  --exit              stop them at the end (default elsewhere)
   --no-install        do not install packages
   --build DIR         build folder (default: build/ in the repository)
   --work DIR          where data, logs and pictures go (default: quickstart/ in the build folder)
@@ -28,7 +30,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build
 work=
 jobs=
-keep=0
+keep=
 install=1
 steps=2500
 grpc_port=
@@ -55,6 +57,7 @@ parse() {
   while (($#)); do
     case "$1" in
       --keep) keep=1; shift ;;
+      --exit) keep=0; shift ;;
       --no-install) install=0; shift ;;
       -h | --help) usage; exit 0 ;;
       --build | --work | --jobs | --steps | --grpc-port | --http-port | --prometheus-port)
@@ -65,6 +68,9 @@ parse() {
   done
   work=${work:-$build/quickstart}
   jobs=${jobs:-$(default_jobs)}
+  if [[ -z $keep ]]; then
+    if [[ -t 0 && -t 1 ]]; then keep=1; else keep=0; fi
+  fi
 }
 
 set_option() {

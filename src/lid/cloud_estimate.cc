@@ -68,13 +68,18 @@ void AveragePointwise(const CloudRows& cloud, const NeighborLists& lists,
   estimate.mean = summary.mean;
   estimate.std = summary.std;
   estimate.quantiles = std::move(summary.quantiles);
+  std::vector<double> shifts;
   if (estimate.std) {
-    estimate.standard_error =
-        MeanStandardError(lists, queries, cloud.points(), local, *estimate.std);
+    shifts = MeanShifts(lists, queries, cloud.points(), local);
+    estimate.standard_error = MeanStandardError(shifts, *estimate.std, valid.size());
   }
   if (pointwise == nullptr) return;
   for (const std::uint32_t query : queries) pointwise->row.push_back(cloud.source(query));
   pointwise->lid = std::move(local.lid);
+  for (std::size_t point = 0; point < shifts.size(); ++point) {
+    pointwise->shift_row.push_back(cloud.source(point));
+  }
+  pointwise->shift = std::move(shifts);
 }
 
 void EstimatePoints(const CloudRows& cloud, std::span<const std::uint32_t> queries,

@@ -43,10 +43,14 @@ struct CloudEstimate {
   bool enough_points = true;
 };
 
-// The pointwise LID of the queries of one estimate.
+// What one estimate of a local estimator says of its rows.
 struct PointwiseLid {
   std::vector<std::size_t> row;            // index of the query among the rows as given, ascending
   std::vector<std::optional<double>> lid;  // none: invalid
+  // By how much the mean moves when a point weighs more (standard_error.h), for all points of the
+  // cloud; empty without a standard error.
+  std::vector<std::size_t> shift_row;  // index of the point among the rows as given, ascending
+  std::vector<double> shift;
 };
 
 // Estimates the intrinsic dimension of `rows` (n x d; may hold NaN, infinities and duplicates).

@@ -7,12 +7,18 @@
 namespace dimwatch {
 namespace {
 
+double Squares(std::span<const double> values) {
+  double squares = 0;
+  for (const double value : values) squares += value * value;
+  return squares;
+}
+
 // Sum of squares, and twice the products of each point and its nearest neighbor, each pair once.
 // Only queries know their nearest: `pairs_known` is the share of all pairs that they stand for.
 double PairedSquares(const NeighborLists& lists, std::span<const std::uint32_t> queries,
                      std::span<const double> shifts, double pairs_known) {
-  double squares = 0, products = 0;
-  for (const double shift : shifts) squares += shift * shift;
+  const double squares = Squares(shifts);
+  double products = 0;
   for (std::size_t q = 0; q < queries.size(); ++q) {
     const std::uint32_t nearest = lists.ids(q)[0];
     const auto other = std::lower_bound(queries.begin(), queries.end(), nearest);
@@ -27,8 +33,8 @@ double PairedSquares(const NeighborLists& lists, std::span<const std::uint32_t> 
 
 }  // namespace
 
-double MeanStandardError(const NeighborLists& lists, std::span<const std::uint32_t> queries,
-                         std::size_t points, const PointwiseDimensions& pointwise, double spread) {
+std::vector<double> MeanShifts(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                               std::size_t points, const PointwiseDimensions& pointwise) {
   std::vector<double> shifts(points);
   double valid = 0;
   for (std::size_t q = 0; q < queries.size(); ++q) {
@@ -41,8 +47,15 @@ double MeanStandardError(const NeighborLists& lists, std::span<const std::uint32
     }
   }
   const double share = static_cast<double>(queries.size()) / static_cast<double>(points);
-  const double squares = PairedSquares(lists, queries, shifts, share);
-  return std::sqrt(squares / (valid * valid) + spread * spread / valid);
+  const double paired = PairedSquares(lists, queries, shifts, share);
+  const double alone = Squares(shifts);
+  const double scale = alone > 0 ? std::sqrt(paired / alone) / valid : 0;
+  for (double& shift : shifts) shift *= scale;
+  return shifts;
+}
+
+double MeanStandardError(std::span<const double> shifts, double spread, std::size_t values) {
+  return std::sqrt(Squares(shifts) + spread * spread / static_cast<double>(values));
 }
 
 double GlobalStandardError(const NeighborLists& lists, std::span<const std::uint32_t> queries,

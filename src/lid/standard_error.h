@@ -16,16 +16,20 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "src/knn/neighbor_lists.h"
 #include "src/lid/pointwise.h"
 
 namespace dimwatch {
 
-// Of the mean of the valid lid, whose standard deviation is `spread`. `lists` belong to `queries`,
-// in ascending order. REQUIRES: two valid queries at least.
-double MeanStandardError(const NeighborLists& lists, std::span<const std::uint32_t> queries,
-                         std::size_t points, const PointwiseDimensions& pointwise, double spread);
+// The shift g_a of the mean of the valid lid by every point, scaled so that sum g_a^2 is the first
+// two terms. `lists` belong to `queries`, in ascending order. REQUIRES: one valid query at least.
+std::vector<double> MeanShifts(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                               std::size_t points, const PointwiseDimensions& pointwise);
+
+// The root of that variance. REQUIRES: values > 0, the number of valid queries.
+double MeanStandardError(std::span<const double> shifts, double spread, std::size_t values);
 
 // Of an estimate that solves sum of scores = 0: `shifts` holds, for each query, by how much the
 // estimate moves when the query's own ratio counts more. The same variance, with g the shifts

@@ -10,31 +10,30 @@
 
 namespace dimwatch {
 
-// The valid pointwise LID of one snapshot by the input that each row embeds: its sample id, or its
-// row where no ids were given.
-struct LidByInput {
+// Numbers by the input that a row embeds: its sample id, or its row where no ids were given. By
+// ascending input, each once.
+using ByInput = std::vector<std::pair<std::int64_t, double>>;
+
+// What is kept of a snapshot to compare the next one with.
+struct SnapshotLids {
   bool by_sample_id = false;
-  std::vector<std::pair<std::int64_t, double>> lids;  // by ascending input, each once
-  double overlap = 1;                                 // see OverlapFactor
+  ByInput lids;    // the valid ones
+  ByInput shifts;  // PointwiseLid::shift
 };
 
-// How much larger the standard error of the mean is than std / sqrt(n), for neighborhoods overlap;
-// 1 or more, and 1 where it is not known.
-double OverlapFactor(const CloudEstimate& estimate);
-
 // `sample_ids` is empty or has one id per row. Of rows with the same id the first is kept.
-LidByInput ByInput(const PointwiseLid& pointwise, const std::vector<std::int64_t>& sample_ids);
+SnapshotLids KeyedByInput(const PointwiseLid& pointwise,
+                          const std::vector<std::int64_t>& sample_ids);
 
 struct PairedChange {
   double mean = 0;            // of lid(current) - lid(previous)
-  double standard_error = 0;  // of `mean`
+  double standard_error = 0;  // of `mean`, for a new draw of the inputs
 };
 
-// Over the inputs that are valid in both; none below two, or if the two are not keyed alike. The
-// standard error is sd / sqrt(n) of the differences, times the larger overlap factor of the two
-// snapshots: differences are correlated by the same neighborhoods as the values are. Measured on 40
-// redraws of 400 Gaussian points (d = 3 and 8, L = 16 and 48) and a copy moved by 2 to 50 %: 0.98
-// to 2.2 times the true standard deviation, where sd / sqrt(n) alone is 0.15 to 0.84 of it.
-std::optional<PairedChange> Compare(const LidByInput& previous, const LidByInput& current);
+// Over the inputs that are in both; none below two valid ones, or if the two are not keyed alike.
+// The error is that of a mean (standard_error.h) with differences for values: an input that pulls
+// both snapshots alike does not count.
+//   variance = sum (g_a(current) - g_a(previous))^2 + spread of the differences^2 / n
+std::optional<PairedChange> Compare(const SnapshotLids& previous, const SnapshotLids& current);
 
 }  // namespace dimwatch

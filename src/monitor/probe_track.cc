@@ -74,7 +74,8 @@ std::optional<std::int64_t> ProbeTrack::first_needed_seq() const {
 std::int64_t ProbeTrack::bytes() const {
   std::int64_t bytes = window_ ? window_->bytes() : 0;
   if (previous_) {
-    bytes += static_cast<std::int64_t>(previous_->lids.capacity() * sizeof(previous_->lids[0]));
+    const std::size_t kept = previous_->lids.capacity() + previous_->shifts.capacity();
+    bytes += static_cast<std::int64_t>(kept * sizeof(ByInput::value_type));
   }
   if (refilled_previous_) {
     const PointCloudView rows = refilled_previous_->rows.view();
@@ -135,16 +136,13 @@ void ProbeTrack::AddPairedChange(const PointwiseLid& pointwise, const Cloud& clo
                                  EstimateRecord& record) {
   if (refilled_previous_) {
     PointwiseLid before;
-    const absl::StatusOr<CloudEstimate> again =
-        EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before);
-    if (again.ok()) {
-      previous_ = ByInput(before, refilled_previous_->sample_ids);
-      previous_->overlap = OverlapFactor(*again);
+    if (EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before)
+            .ok()) {
+      previous_ = KeyedByInput(before, refilled_previous_->sample_ids);
     }
     refilled_previous_.reset();
   }
-  LidByInput current = ByInput(pointwise, cloud.sample_ids);
-  current.overlap = OverlapFactor(record.estimate);
+  SnapshotLids current = KeyedByInput(pointwise, cloud.sample_ids);
   if (previous_) {
     if (const std::optional<PairedChange> change = Compare(*previous_, current)) {
       record.paired_change = change->mean;

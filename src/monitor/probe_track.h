@@ -68,7 +68,7 @@ class ProbeTrack {
   std::optional<EstimateRecord> latest_;
   // Aligned probes: the last snapshot since the last rewind. Refilled ones are kept as a cloud
   // until the next snapshot is to be compared with them.
-  std::optional<LidByInput> previous_;
+  std::optional<SnapshotLids> previous_;
   std::optional<Cloud> refilled_previous_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace dimwatch {
 
@@ -41,6 +42,13 @@ bool Course::IsAbove(const Level& reference) const {
 
 bool Course::IsBelow(const Level& reference) const {
   return reference.mean - current().mean > Threshold(reference, current());
+}
+
+double Course::ErrorsAbove(const Level& reference) const {
+  const double rise = current().mean - reference.mean;
+  const double error = DifferenceError(reference, current());
+  if (error > 0) return rise / error;
+  return rise > 0 ? std::numeric_limits<double>::infinity() : 0;
 }
 
 bool Course::HasDeclined() const {

@@ -62,6 +62,9 @@ class Course {
   // The current level is above (below) `reference` by more than the threshold.
   bool IsAbove(const Level& reference) const;
   bool IsBelow(const Level& reference) const;
+  // How many standard errors of their difference the current level is above `reference`; infinite
+  // for a level that is above and has no known error.
+  double ErrorsAbove(const Level& reference) const;
   // The lowest level is below the start by more than the threshold: a real decline.
   bool HasDeclined() const;
   // The highest level is above the start by more than the threshold.

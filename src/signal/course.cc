@@ -44,6 +44,13 @@ bool Course::IsBelow(const Level& reference) const {
   return reference.mean - current().mean > Threshold(reference, current());
 }
 
+double Course::IndependentLevels() const {
+  const auto all = static_cast<double>(count());
+  const Level& now = current();
+  if (now.chain != start().chain || !now.error || !(*now.error > 0)) return all;
+  return std::min(all, 1 + now.path_variance / (2 * *now.error * *now.error));
+}
+
 double Course::ErrorsAbove(const Level& reference) const {
   const double rise = current().mean - reference.mean;
   const double error = DifferenceError(reference, current());

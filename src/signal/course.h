@@ -62,6 +62,10 @@ class Course {
   // The current level is above (below) `reference` by more than the threshold.
   bool IsAbove(const Level& reference) const;
   bool IsBelow(const Level& reference) const;
+  // How many independent levels the course is worth: all of them; or, where the rows are aligned
+  // and so share most of their errors, one more for every time that the path has gone as far as two
+  // levels would lie apart that share none.
+  double IndependentLevels() const;
   // How many standard errors of their difference the current level is above `reference`; infinite
   // for a level that is above and has no known error.
   double ErrorsAbove(const Level& reference) const;

@@ -39,10 +39,10 @@ bool HasRisenSteadily(const Course& course) {
   return course.HasRisenSteadily(DeclineOf(course).to);
 }
 
-// How many it must be of: a minimum of n levels lies low by chance, so the odds of z_score errors
-// are divided by n (Bonferroni, with the tail exp(-z^2 / 2)).
+// How many it must be of: a minimum of n independent levels lies low by chance, so the odds of
+// z_score errors are divided by n (Bonferroni, with the tail exp(-z^2 / 2)).
 double ErrorsNeeded(const Course& course, double z_score) {
-  return std::sqrt(z_score * z_score + 2 * std::log(static_cast<double>(course.count())));
+  return std::sqrt(z_score * z_score + 2 * std::log(course.IndependentLevels()));
 }
 
 double StepNumber(const Level& level) { return static_cast<double>(level.step.value); }

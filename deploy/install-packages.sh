@@ -29,7 +29,7 @@ packages_of() {
       echo python3-torch python3-sklearn python3-matplotlib prometheus ;;
     test) packages_of quickstart
       echo ccache libgtest-dev libgmock-dev libbenchmark-dev python3-pytest python3-yaml shellcheck \
-        prometheus-alertmanager procps ;;
+        prometheus-alertmanager procps tmux ;;
     lint) echo clang-format-14 clang-tidy-14 ;;
     *) echo "deploy/install-packages.sh: unknown group '$1'" >&2; usage >&2; exit 2 ;;
   esac

@@ -1,7 +1,6 @@
 #include "tests/monitor/job.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <utility>
@@ -17,8 +16,8 @@ SampleItem OfRows(std::int64_t seq, const std::string& probe, std::int64_t step,
   item.step = Step{step};
   item.dim = dim;
   item.rows = static_cast<std::int64_t>(components.size()) / dim;
-  item.data.resize(components.size_bytes());
-  std::memcpy(item.data.data(), components.data(), components.size_bytes());
+  const auto bytes = std::as_bytes(components);
+  item.data.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   return item;
 }
 

@@ -83,7 +83,7 @@ absl::StatusOr<Header> ReadHeader(const std::filesystem::path& path, std::istrea
   if (!in.read(prefix, sizeof(prefix)) || std::string_view(prefix, kMagic.size()) != kMagic) {
     return Bad(path, "is not a .npy file: it does not begin with the bytes \\x93NUMPY");
   }
-  const int version = prefix[6];
+  const int version = static_cast<unsigned char>(prefix[6]);
   if (version < 1 || version > 3) {
     return Bad(path, absl::StrCat("has .npy version ", version, "; 1 to 3 are known"));
   }

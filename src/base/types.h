@@ -10,7 +10,8 @@ namespace dimwatch {
 // The job's own optimizer step: the x axis of every series. 0 or greater.
 struct Step {
   std::int64_t value = 0;
-  friend auto operator<=>(const Step&, const Step&) = default;
+  // clang-tidy 14 takes the 0 that the compiler compares with for ours.
+  friend auto operator<=>(const Step&, const Step&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // Which inputs a probe embeds.

@@ -15,6 +15,7 @@ double MeasureRecall(const CloudRows& cloud, std::span<const std::uint32_t> quer
   std::iota(canaries.begin(), canaries.end(), 0u);
   canaries = ChooseUniformly(std::move(canaries), kCanaryQueries, seed);
   std::vector<std::uint32_t> points;
+  points.reserve(canaries.size());
   for (const std::uint32_t canary : canaries) points.push_back(queries[canary]);
   const NeighborLists truth = ExactEngine().Search(cloud, points, lists.neighbors(), pool);
   std::size_t found = 0;

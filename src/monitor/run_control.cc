@@ -94,7 +94,7 @@ absl::Status RunActor::Delete() {
       absl::NotFoundError(absl::StrCat("run ", Quoted(run_id_), " was deleted"));
   {
     const std::scoped_lock lock(commit_mutex_, mutex_);
-    const absl::Status removed = context_.store.DeleteRun(run_id_);
+    absl::Status removed = context_.store.DeleteRun(run_id_);
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
     deleted_ = true;
     left.swap(queue_);

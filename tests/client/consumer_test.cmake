@@ -1,5 +1,6 @@
 # Installs the client into an empty folder, and builds and runs another project against it.
-# Called with -DBUILD=..., -DSOURCE=... (consumer/), -DFOLDER=... (emptied first).
+# Called with -DBUILD=..., -DSOURCE=... (consumer/), -DFOLDER=... (emptied first),
+# -DGENERATOR=...
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output
                   ERROR_VARIABLE output)
@@ -11,7 +12,7 @@ endfunction()
 
 file(REMOVE_RECURSE ${FOLDER})
 run(${CMAKE_COMMAND} --install ${BUILD} --component client --prefix ${FOLDER}/prefix)
-run(${CMAKE_COMMAND} -S ${SOURCE} -B ${FOLDER}/build -DCMAKE_PREFIX_PATH=${FOLDER}/prefix
+run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${SOURCE} -B ${FOLDER}/build -DCMAKE_PREFIX_PATH=${FOLDER}/prefix
     -DCMAKE_CXX_FLAGS=-Wall\ -Wextra\ -Werror)
 run(${CMAKE_COMMAND} --build ${FOLDER}/build)
 run(${FOLDER}/build/consumer)

@@ -104,11 +104,12 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   // The writer's own (run_writer.cc).
   void Work();
-  std::optional<Task> TakeTask();
+  std::vector<Task> TakeTasks();
   bool Rest();
   void RestUncommitted();
-  void Do(Task task);
-  void Apply(const Task& task);
+  void Do(std::vector<Task> tasks);
+  void Make(Task task);
+  void Apply(const std::vector<Task>& tasks);
   bool CommitPending();
   void AfterCommit(const RunChanges& changes);
   void Trim();

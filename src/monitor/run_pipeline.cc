@@ -29,12 +29,21 @@ class RunPipeline::Impl {
     }
   }
 
-  std::optional<RunChanges> Apply(const IngestItem& item) {
-    assert(SeqOf(item) > run_.applied_seq);
+  std::optional<RunChanges> Apply(std::span<const IngestItem* const> items) {
+    assert(SeqOf(*items.front()) > run_.applied_seq);
+    std::vector<ProbeTrack::Update> updates = AddSamples(items);
     RunChanges changes;
     bool kept = Revive(changes);
-    kept |= std::visit([&](const auto& kind) { return Take(kind, changes); }, item);
-    run_.applied_seq = SeqOf(item);
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (const auto* samples = std::get_if<SampleItem>(items[i])) {
+        kept |= Take(*samples, std::move(updates[i]), changes);
+      } else if (const auto* scalars = std::get_if<ScalarItem>(items[i])) {
+        kept |= Take(*scalars, changes);
+      } else {
+        kept |= Take(std::get<DeclarationItem>(*items[i]));
+      }
+    }
+    run_.applied_seq = SeqOf(*items.back());
     run_.last_sample_time = clock_.Now();
     if (!kept) return std::nullopt;
     changes.run = run_;
@@ -125,8 +134,27 @@ class RunPipeline::Impl {
     return changes;
   }
 
+  // What the batches among `items` did, by item. Tracks share nothing, so each takes its own
+  // batches on one thread while others take theirs.
+  std::vector<ProbeTrack::Update> AddSamples(std::span<const IngestItem* const> items) {
+    std::map<ProbeTrack*, std::vector<std::size_t>> of_track;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const auto* samples = std::get_if<SampleItem>(items[i]);
+      if (samples != nullptr) of_track[Find(samples->probe)].push_back(i);
+    }
+    const std::vector<std::pair<ProbeTrack*, std::vector<std::size_t>>> work(of_track.begin(),
+                                                                             of_track.end());
+    std::vector<ProbeTrack::Update> updates(items.size());
+    pool_.ParallelFor(work.size(), [&](std::size_t w) {
+      for (const std::size_t i : work[w].second) {
+        updates[i] = work[w].first->Add(std::get<SampleItem>(*items[i]));
+      }
+    });
+    return updates;
+  }
+
   // Each returns whether anything must be kept.
-  bool Take(const DeclarationItem& item, RunChanges&) {
+  bool Take(const DeclarationItem& item) {
     if (Find(item.settings.identity.name)) return false;
     run_.probes.push_back(item.settings);
     AddTrack(item.settings);
@@ -134,10 +162,8 @@ class RunPipeline::Impl {
     return true;
   }
 
-  bool Take(const SampleItem& item, RunChanges& changes) {
-    ProbeTrack* track = Find(item.probe);
-    assert(track);
-    ProbeTrack::Update update = track->Add(item);
+  bool Take(const SampleItem& item, ProbeTrack::Update update, RunChanges& changes) {
+    const ProbeTrack* track = Find(item.probe);
     nonfinite_rows_ += update.nonfinite_rows;
     run_.probes[static_cast<std::size_t>(track - tracks_.data())].dim = track->settings().dim;
     SawStep(item.step);
@@ -234,7 +260,13 @@ RunPipeline RunPipeline::Restore(RunRecord run, const std::vector<EventRecord>& 
   return RunPipeline(std::move(impl));
 }
 
-std::optional<RunChanges> RunPipeline::Apply(const IngestItem& item) { return impl_->Apply(item); }
+std::optional<RunChanges> RunPipeline::Apply(const IngestItem& item) {
+  const IngestItem* const items[] = {&item};
+  return impl_->Apply(items);
+}
+std::optional<RunChanges> RunPipeline::ApplyTogether(std::span<const IngestItem* const> items) {
+  return impl_->Apply(items);
+}
 void RunPipeline::Rebuild(const IngestItem& item) { impl_->Rebuild(item); }
 RunChanges RunPipeline::Finish(bool failed) { return impl_->Finish(failed); }
 std::optional<RunChanges> RunPipeline::ObserveSilence(double seconds) {

@@ -7,12 +7,14 @@
 //     up to applied_seq through Rebuild, the others through Apply), stands exactly where the lost
 //     one stood. Whatever an item changes comes as one RunChanges, committed as one, whose run says
 //     that the item is applied; an item of which no record came may be applied again.
+//  3. Items applied together give the records that they give one by one, as one RunChanges.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,8 @@ class RunPipeline {
   // REQUIRES: the item was admitted, its seq is above run().applied_seq, and the run has not ended.
   // None if nothing came of it that must be kept. A silent run is RUNNING again.
   std::optional<RunChanges> Apply(const IngestItem& item);
+  // The same of items that are one ItemGroup, in order; estimates their clouds side by side.
+  std::optional<RunChanges> ApplyTogether(std::span<const IngestItem* const> items);
   // An item at or below applied_seq: refills the windows only.
   void Rebuild(const IngestItem& item);
   // Closes open snapshots and ends the run.

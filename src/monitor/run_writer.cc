@@ -6,19 +6,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/names.h"
+#include "src/monitor/item_group.h"
 #include "src/monitor/run_actor.h"
 #include "src/monitor/stored_run.h"
 
 namespace dimwatch {
 
 void RunActor::Work() {
-  constexpr int kTasksPerTurn = 64;  // or one estimate; then other runs have their turn
+  constexpr int kGroupsPerTurn = 64;  // or until there are estimates; then others have a turn
   bool estimated = false;
-  for (int i = 0; i < kTasksPerTurn;) {
+  for (int i = 0; i < kGroupsPerTurn;) {
     if (!CommitPending()) return RestUncommitted();
     if (estimated) break;
-    if (std::optional<Task> task = TakeTask()) {
-      Do(*std::move(task));
+    if (std::vector<Task> tasks = TakeTasks(); !tasks.empty()) {
+      Do(std::move(tasks));
       estimated = pending_ && !pending_->changes.estimates.empty();
       ++i;
     } else if (view_is_old_) {
@@ -30,12 +31,20 @@ void RunActor::Work() {
   Start();
 }
 
-std::optional<RunActor::Task> RunActor::TakeTask() {
+// None if the writer is to rest; one task, or the items of one group.
+std::vector<RunActor::Task> RunActor::TakeTasks() {
   const std::lock_guard lock(mutex_);
-  if (queue_.empty() || draining_) return std::nullopt;
-  Task task = std::move(queue_.front());
-  queue_.pop_front();
-  return task;
+  ItemGroup group(std::max<std::size_t>(1, context_.pool.threads()));
+  std::vector<Task> tasks;
+  while (!queue_.empty() && !draining_) {
+    Task& next = queue_.front();
+    const bool joins = next.item ? group.Take(*next.item) : tasks.empty();
+    if (!joins) break;
+    tasks.push_back(std::move(next));
+    queue_.pop_front();
+    if (!tasks.back().item) break;
+  }
+  return tasks;
 }
 
 // Returns false if there is more to do after all. Afterwards the writer touches nothing.
@@ -68,31 +77,40 @@ void RunActor::RestUncommitted() {
   }
 }
 
-void RunActor::Do(Task task) {
-  if (task.item) {
-    Apply(task);
+void RunActor::Do(std::vector<Task> tasks) {
+  const auto count = static_cast<std::int64_t>(tasks.size());
+  std::int64_t bytes = 0;
+  for (const Task& task : tasks) bytes += task.bytes;
+  if (tasks.front().item) {
+    Apply(tasks);
   } else {
-    Changes changes = task.change();
-    const bool commits = changes.ok() && *changes;
-    if (commits) {
-      pending_ = Pending{**std::move(changes), std::move(task.done)};
-    } else if (task.done) {
-      task.done(changes.status());
-    }
+    Make(std::move(tasks.front()));
   }
   const std::lock_guard lock(mutex_);
   if (deleted_) return;
-  --queued_items_;
-  queued_bytes_ -= task.bytes;
+  queued_items_ -= count;
+  queued_bytes_ -= bytes;
   if (!session_waits_ || queued_bytes_ > context_.options.max_queued_bytes_per_run / 2) return;
   session_waits_ = false;
   if (session_) session_->PostRoom();
 }
 
-void RunActor::Apply(const Task& task) {
+void RunActor::Make(Task task) {
+  Changes changes = task.change();
+  const bool commits = changes.ok() && *changes;
+  if (commits) {
+    pending_ = Pending{**std::move(changes), std::move(task.done)};
+  } else if (task.done) {
+    task.done(changes.status());
+  }
+}
+
+void RunActor::Apply(const std::vector<Task>& tasks) {
   if (!pipeline_) return;
-  const absl::Duration waited = context_.clock.Monotonic() - task.queued_at;
-  std::optional<RunChanges> changes = pipeline_->Apply(*task.item);
+  const absl::Duration waited = context_.clock.Monotonic() - tasks.front().queued_at;
+  std::vector<const IngestItem*> items;
+  for (const Task& task : tasks) items.push_back(&*task.item);
+  std::optional<RunChanges> changes = pipeline_->ApplyTogether(items);
   view_is_old_ = true;
   window_bytes_ = pipeline_->window_bytes();
   const std::int64_t nonfinite = pipeline_->nonfinite_rows() - counted_nonfinite_rows_;

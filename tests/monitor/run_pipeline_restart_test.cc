@@ -4,6 +4,7 @@
 #include <memory>
 #include <random>
 
+#include "src/monitor/item_group.h"
 #include "src/monitor/run_pipeline.h"
 #include "src/monitor/stored_run.h"
 #include "src/store/sqlite_store.h"
@@ -29,6 +30,18 @@ class Life {
   void Apply(const IngestItem& item) {
     log_.push_back(item);
     Commit(pipeline_->Apply(item));
+  }
+
+  // The items from `first` on that make a group; returns how many they are.
+  std::size_t ApplyGroup(const std::vector<IngestItem>& items, std::size_t first) {
+    ItemGroup group(3);
+    std::vector<const IngestItem*> together;
+    for (std::size_t i = first; i < items.size() && group.Take(items[i]); ++i) {
+      log_.push_back(items[i]);
+      together.push_back(&items[i]);
+    }
+    Commit(pipeline_->ApplyTogether(together));
+    return together.size();
   }
 
   // kill -9, then what Monitor::Start does; `extra` more items than needed are still in the log.
@@ -81,7 +94,7 @@ class Life {
   std::int64_t trimmed_to_ = 0;
 };
 
-TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedWithAnyNumberOfThreads) {
+TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedTogetherOrOneByOne) {
   testing::TempFolder folder;
   testing::ManualClock clock;
   ThreadPool one(1);
@@ -89,13 +102,17 @@ TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedWithAnyNum
   auto store = SqliteStore::Open(folder.path() / "store.db");
   ASSERT_TRUE(store.ok());
   std::size_t estimates_and_signals = 0;
+  std::size_t largest_group = 0;
   for (unsigned seed = 0; seed < 40; ++seed) {
     std::mt19937 random(seed + 1000);
     Life whole(**store, "whole" + std::to_string(seed), one, clock);
     Life cut(**store, "cut" + std::to_string(seed), four, clock);
-    for (const IngestItem& item : testing::RandomJob(seed, 120)) {
-      whole.Apply(item);
-      cut.Apply(item);
+    const std::vector<IngestItem> job = testing::RandomJob(seed, 120);
+    for (const IngestItem& item : job) whole.Apply(item);
+    for (std::size_t i = 0; i < job.size();) {
+      const std::size_t together = cut.ApplyGroup(job, i);
+      largest_group = std::max(largest_group, together);
+      i += together;
       if (random() % 8 == 0) cut.Restart(random() % 4);
     }
     if (seed % 2 == 0) {
@@ -111,6 +128,7 @@ TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedWithAnyNum
     estimates_and_signals += whole.Told().size();
   }
   EXPECT_GT(estimates_and_signals, 40 * 50U);
+  EXPECT_GT(largest_group, 4U);
 }
 
 }  // namespace

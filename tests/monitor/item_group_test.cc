@@ -1,0 +1,50 @@
+#include "src/monitor/item_group.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/monitor/job.h"
+
+namespace dimwatch {
+namespace {
+
+using testing::Declaration;
+using testing::Samples;
+using testing::Scalars;
+using testing::Snapshot;
+using testing::SnapshotProbe;
+
+TEST(ItemGroupTest, SnapshotsOfOneStepAreTogetherUpToTheNumberOfProbes) {
+  ItemGroup group(3);
+  EXPECT_TRUE(group.Take(Snapshot(1, "layer.0", 10)));
+  EXPECT_TRUE(group.Take(Samples(2, "layer.1", 10)));
+  EXPECT_TRUE(group.Take(Snapshot(3, "layer.1", 10)));
+  EXPECT_TRUE(group.Take(Snapshot(4, "layer.2", 10)));
+  EXPECT_FALSE(group.Take(Snapshot(5, "layer.3", 10)));
+}
+
+TEST(ItemGroupTest, AnotherStepIsAnotherGroup) {
+  ItemGroup group(3);
+  EXPECT_TRUE(group.Take(Snapshot(1, "layer.0", 10)));
+  EXPECT_FALSE(group.Take(Snapshot(2, "layer.1", 20)));
+}
+
+TEST(ItemGroupTest, AProbeWhoseSnapshotEndedDoesNotComeAgain) {
+  ItemGroup group(3);
+  EXPECT_TRUE(group.Take(Snapshot(1, "layer.0", 10)));
+  EXPECT_FALSE(group.Take(Samples(2, "layer.0", 10)));
+}
+
+TEST(ItemGroupTest, WhatIsNoBatchStaysAlone) {
+  for (const IngestItem& other : {IngestItem(Scalars(1, 10, {{"loss", 1}})),
+                                  IngestItem(Declaration(1, SnapshotProbe("p")))}) {
+    ItemGroup first(3);
+    EXPECT_TRUE(first.Take(other));
+    EXPECT_FALSE(first.Take(Snapshot(2, "layer.0", 10)));
+    ItemGroup second(3);
+    EXPECT_TRUE(second.Take(Snapshot(2, "layer.0", 10)));
+    EXPECT_FALSE(second.Take(other));
+  }
+}
+
+}  // namespace
+}  // namespace dimwatch

@@ -1,0 +1,343 @@
+#include "src/knn/rolling_neighbors.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <utility>
+
+#include "src/knn/candidates.h"
+#include "src/knn/tile.h"
+
+namespace dimwatch {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr std::size_t kBlockSlots = 256;     // rows whose lists one task keeps
+constexpr std::size_t kTileFloats = 65'536;  // of one product, which stays in the cache
+
+// Lists of L are made this long, so that about one in a thousand is made anew while a point stays
+// in a steady stream: the number of points within a fixed distance varies by the root of itself.
+std::size_t Kept(std::size_t neighbors) {
+  const auto spare = static_cast<std::size_t>(4 * std::sqrt(2.0 * static_cast<double>(neighbors)));
+  return neighbors + spare;
+}
+
+}  // namespace
+
+// Points whose lists are made: the first `added` are new, which matters to all other lists.
+struct RollingNeighbors::Queries {
+  Queries(const PointSlots& slots, std::vector<std::uint32_t> of_points, std::size_t new_points)
+      : points(std::move(of_points)), added(new_points) {
+    for (const std::uint32_t point : points) {
+      rows.insert(rows.end(), slots.centered(point), slots.centered(point) + slots.dim());
+      norms.push_back(slots.norm(point));
+    }
+  }
+
+  std::vector<std::uint32_t> points;
+  std::size_t added;
+  std::vector<float> rows;  // points x dim, centered
+  std::vector<float> norms;
+};
+
+// What one task uses at a time, and what it found.
+struct RollingNeighbors::Workspace {
+  Workspace(std::size_t queries, std::size_t keep)
+      : candidates(std::max<std::size_t>(1, queries), keep),
+        row_hits(queries / kHitColumns + 1),
+        column_hits(row_hits.size()) {}
+
+  struct Known {
+    std::uint32_t point, by;
+  };
+
+  Candidates candidates;
+  std::vector<std::uint16_t> row_hits, column_hits;
+  std::vector<std::uint32_t> hits;
+  std::vector<float> tile;
+  std::vector<std::uint32_t> touched, forgetful, too_short, becoming_short;
+  std::vector<Known> known;
+};
+
+class RollingNeighbors::Workspaces {
+ public:
+  Workspaces(std::size_t queries, std::size_t keep) : queries_(queries), keep_(keep) {}
+
+  Workspace& Take() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) {
+      all_.push_back(std::make_unique<Workspace>(queries_, keep_));
+      return *all_.back();
+    }
+    Workspace* const workspace = idle_.back();
+    idle_.pop_back();
+    return *workspace;
+  }
+  void Return(Workspace& workspace) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(&workspace);
+  }
+  // While no task runs.
+  const std::vector<std::unique_ptr<Workspace>>& all() const { return all_; }
+
+ private:
+  const std::size_t queries_;
+  const std::size_t keep_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Workspace>> all_;  // guarded by mutex_
+  std::vector<Workspace*> idle_;                 // guarded by mutex_
+};
+
+RollingNeighbors::RollingNeighbors(std::size_t dim, std::size_t neighbors, std::size_t ranked)
+    : neighbors_(neighbors),
+      ranked_(ranked),
+      keep_(Kept(neighbors)),
+      points_(dim),
+      lists_(points_, std::min(2 * ranked, keep_), keep_, keep_ + keep_ / 3 + 2) {
+  static const bool one_blas_thread = (openblas_set_num_threads(1), true);
+  static_cast<void>(one_blas_thread);
+}
+
+RollingNeighbors::Change RollingNeighbors::Update(std::span<const std::uint32_t> gone,
+                                                  PointCloudView rows,
+                                                  std::span<const std::uint64_t> precedences,
+                                                  ThreadPool& pool) {
+  Forget();
+  gone_.assign(gone.begin(), gone.end());
+  std::ranges::sort(gone_);
+  for (const std::uint32_t slot : gone_) marks_[slot] = 1;
+  const bool was_exact = std::isinf(points_.Slack(0, 0));
+  Change change;
+  for (std::size_t i = 0; i < rows.points(); ++i) {
+    change.added.push_back(points_.Add(rows.row(i), precedences[i]));
+  }
+  Resize();
+  if (points_.Recenter(pool) || was_exact != std::isinf(points_.Slack(0, 0))) {
+    for (std::uint32_t slot = 0; slot < points_.slots(); ++slot) SetOffer(slot);
+  }
+  std::vector<std::uint32_t> made = change.added;
+  for (const std::uint32_t point : std::exchange(short_, {})) {
+    if (holds(point)) made.push_back(point);
+  }
+  change.rebuilt = made.size() - change.added.size();
+  std::vector<std::uint32_t> too_short =
+      Pass(Queries(points_, std::move(made), change.added.size()), true, change, pool);
+  change.rebuilt += too_short.size();
+  if (!too_short.empty()) Pass(Queries(points_, std::move(too_short), 0), false, change, pool);
+  std::ranges::sort(change.touched);
+  const auto repeated = std::ranges::unique(change.touched);
+  change.touched.erase(repeated.begin(), repeated.end());
+  return change;
+}
+
+void RollingNeighbors::Forget() {
+  for (const std::uint32_t slot : gone_) {
+    for (std::size_t at = 0; at < lists_.list(slot).near; ++at) {
+      std::erase(known_by_[lists_.id(slot, at)], slot);
+    }
+    known_by_[slot].clear();
+    lists_.Clear(slot);
+    points_.Remove(slot);
+    marks_[slot] = 0;
+  }
+  gone_.clear();
+}
+
+void RollingNeighbors::Resize() {
+  if (marks_.size() == points_.slots()) return;
+  lists_.Resize(points_.slots());
+  marks_.resize(points_.slots());
+  is_query_.resize(points_.slots());
+  offers_.resize(points_.slots());
+  known_by_.resize(points_.slots());
+}
+
+// A point as near as the limit has no larger norm than the sum of this one's and the distance.
+void RollingNeighbors::SetOffer(std::uint32_t point) {
+  const float limit = lists_.list(point).limit.square;
+  const float reach = std::sqrt(points_.norm(point)) + std::sqrt(limit);
+  offers_[point] = limit + points_.Slack(points_.norm(point), reach * reach);
+}
+
+std::vector<std::uint32_t> RollingNeighbors::Pass(const Queries& queries, bool update,
+                                                  Change& change, ThreadPool& pool) {
+  for (const std::uint32_t query : queries.points) is_query_[query] = 1;
+  Workspaces workspaces(queries.points.size(), keep_);
+  pool.ParallelFor((points_.slots() + kBlockSlots - 1) / kBlockSlots, [&](std::size_t block) {
+    Workspace& workspace = workspaces.Take();
+    Scan(queries, block, update, workspace);
+    workspaces.Return(workspace);
+  });
+  pool.ParallelFor(queries.points.size(),
+                   [&](std::size_t query) { Finish(queries, query, workspaces); });
+  for (const std::uint32_t query : queries.points) is_query_[query] = 0;
+  return Collect(workspaces, change);
+}
+
+void RollingNeighbors::Scan(const Queries& queries, std::size_t block, bool update,
+                            Workspace& workspace) {
+  auto begin = static_cast<std::uint32_t>(block * kBlockSlots);
+  auto end = static_cast<std::uint32_t>(std::min(points_.slots(), begin + kBlockSlots));
+  while (begin < end && !holds(begin)) ++begin;
+  while (begin < end && !holds(end - 1)) --end;
+  const std::size_t count = queries.points.size();
+  const std::size_t most = std::clamp<std::size_t>(kTileFloats / (count + 1), 16, kBlockSlots);
+  for (std::uint32_t first = begin; first < end; first += static_cast<std::uint32_t>(most)) {
+    const std::size_t rows = std::min<std::size_t>(most, end - first);
+    workspace.tile.resize(rows * count);
+    if (count > 0) {
+      const auto dim = static_cast<int>(points_.dim()), columns = static_cast<int>(count);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows), columns, dim,
+                  -2.0f, points_.centered(first), dim, queries.rows.data(), dim, 0.0f,
+                  workspace.tile.data(), columns);
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      const auto point = static_cast<std::uint32_t>(first + r);
+      if (!holds(point)) continue;
+      const std::span<float> squares = std::span(workspace.tile).subspan(r * count, count);
+      const bool keeps = update && is_query_[point] == 0;
+      FindHits(queries, squares, points_.norm(point), keeps ? offers_[point] : -1, workspace);
+      OfferToQueries(queries, point, squares, workspace);
+      if (keeps) UpdateList(queries, point, squares, workspace);
+    }
+  }
+}
+
+// Completes the squares, and lists the queries for which one of the two bounds is not exceeded.
+void RollingNeighbors::FindHits(const Queries& queries, std::span<float> squares, float norm,
+                                float offer, Workspace& workspace) const {
+  workspace.hits.clear();
+  if (std::isinf(points_.Slack(0, 0))) {  // nothing is known of any square
+    std::ranges::fill(squares, 0.0f);
+    for (std::uint32_t query = 0; query < squares.size(); ++query) workspace.hits.push_back(query);
+    return;
+  }
+  CompleteTileRow(squares, norm, queries.norms.data(), offer, workspace.candidates.bounds(),
+                  workspace.row_hits.data(), workspace.column_hits.data());
+  for (std::size_t word = 0; word * kHitColumns < squares.size(); ++word) {
+    const unsigned of_word = workspace.row_hits[word] | workspace.column_hits[word];
+    for (unsigned bits = of_word; bits != 0; bits &= bits - 1) {
+      const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
+      workspace.hits.push_back(static_cast<std::uint32_t>(word * kHitColumns + bit));
+    }
+  }
+}
+
+void RollingNeighbors::OfferToQueries(const Queries& queries, std::uint32_t point,
+                                      std::span<const float> squares, Workspace& workspace) const {
+  for (const std::uint32_t query : workspace.hits) {
+    if (queries.points[query] == point) continue;
+    workspace.candidates.Offer(query, squares[query], point, keep_);
+  }
+}
+
+void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
+                                  std::span<const float> squares, Workspace& workspace) {
+  const RollingLists::List& list = lists_.list(point);
+  const Rank near_limit = list.near_limit;
+  std::size_t first_change = list.size;
+  if (!gone_.empty()) first_change = lists_.Remove(point, marks_, gone_.front(), gone_.back());
+  for (const std::uint32_t query : workspace.hits) {
+    if (query >= queries.added || squares[query] > offers_[point]) continue;
+    if (lists_.full(point)) {
+      lists_.Truncate(point);
+      SetOffer(point);
+      first_change = 0;  // it may have changed the order
+    }
+    const std::uint32_t near = list.near, other = queries.points[query];
+    const float slack = points_.Slack(points_.norm(point), queries.norms[query]);
+    first_change = std::min(first_change, lists_.Insert(point, {squares[query], other}, slack));
+    if (list.near > near) workspace.known.push_back({other, point});
+  }
+  if (lists_.Certify(point, neighbors_) || first_change < neighbors_) {
+    workspace.touched.push_back(point);
+  }
+  if (list.near < std::min<std::size_t>(ranked_, list.size)) {
+    const std::size_t known = list.near;
+    lists_.ExtendNear(point);
+    NoteNear(point, known, workspace);
+  }
+  if (list.near_limit < near_limit) workspace.forgetful.push_back(point);
+  if (list.limit == Rank()) return;  // holds all other points
+  if (list.size < neighbors_) {
+    workspace.too_short.push_back(point);
+  } else if (list.size < neighbors_ + (keep_ - neighbors_) / 4) {
+    workspace.becoming_short.push_back(point);
+  }
+}
+
+void RollingNeighbors::NoteNear(std::uint32_t point, std::size_t begin,
+                                Workspace& workspace) const {
+  for (std::size_t at = begin; at < lists_.list(point).near; ++at) {
+    workspace.known.push_back({lists_.id(point, at), point});
+  }
+}
+
+void RollingNeighbors::Finish(const Queries& queries, std::size_t query, Workspaces& workspaces) {
+  const std::uint32_t point = queries.points[query];
+  float bound = kInfinity;
+  for (const auto& from : workspaces.all()) {
+    bound = std::min(bound, from->candidates.bounds()[query]);
+  }
+  const float reach = std::sqrt(queries.norms[query]) + std::sqrt(bound);
+  float norm = bound < kInfinity ? reach * reach : 0;
+  std::vector<RollingLists::Rough> others;
+  for (const auto& from : workspaces.all()) {
+    const std::span<const float> squares = from->candidates.squares(query);
+    const std::span<const std::uint32_t> ids = from->candidates.ids(query);
+    for (std::size_t i = 0; i < squares.size(); ++i) {
+      if (!(squares[i] < bound) && bound < kInfinity) continue;
+      others.push_back({squares[i], ids[i]});
+      norm = std::max(norm, points_.norm(ids[i]));
+    }
+  }
+  const Rank near_limit = lists_.list(point).near_limit;
+  if (!lists_.Build(point, others, bound, points_.Slack(queries.norms[query], norm), neighbors_)) {
+    std::vector<std::uint32_t> all;
+    for (std::uint32_t slot = 0; slot < points_.slots(); ++slot) {
+      if (holds(slot) && slot != point) all.push_back(slot);
+    }
+    lists_.BuildMeasured(point, all);
+  }
+  SetOffer(point);
+  lists_.Certify(point, neighbors_);
+  Workspace& workspace = workspaces.Take();
+  if (lists_.list(point).near_limit < near_limit) workspace.forgetful.push_back(point);
+  workspace.touched.push_back(point);
+  NoteNear(point, 0, workspace);
+  workspaces.Return(workspace);
+}
+
+std::vector<std::uint32_t> RollingNeighbors::Collect(Workspaces& workspaces, Change& change) {
+  std::vector<std::uint32_t> too_short;
+  const auto append = [](std::vector<std::uint32_t>& to, const std::vector<std::uint32_t>& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  for (const auto& from : workspaces.all()) {
+    append(change.touched, from->touched);
+    append(change.forgetful, from->forgetful);
+    append(short_, from->becoming_short);
+    append(too_short, from->too_short);
+    for (const auto& [point, by] : from->known) {
+      std::vector<std::uint32_t>& known = known_by_[point];
+      if (std::ranges::find(known, by) == known.end()) known.push_back(by);
+    }
+  }
+  return too_short;
+}
+
+std::int64_t RollingNeighbors::bytes() const {
+  std::size_t known = known_by_.capacity() * sizeof(known_by_[0]);
+  for (const std::vector<std::uint32_t>& by : known_by_) {
+    known += by.capacity() * sizeof(std::uint32_t);
+  }
+  const std::size_t by_slot = 2 * sizeof(std::uint8_t) + sizeof(float);
+  return points_.bytes() + lists_.bytes() + static_cast<std::int64_t>(known) +
+         static_cast<std::int64_t>(marks_.capacity() * by_slot);
+}
+
+}  // namespace dimwatch

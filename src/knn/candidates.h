@@ -1,4 +1,4 @@
-// The best candidates seen so far for each row, by an approximate distance.
+// The best candidates seen so far for each row, by a rough squared distance.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +13,6 @@ namespace dimwatch {
 // different threads.
 class Candidates {
  public:
-  // How many distances are looked at together.
-  static constexpr std::size_t kRun = 16;
-
   // REQUIRES: keep > 0.
   Candidates(std::size_t rows, std::size_t keep);
 
@@ -24,23 +21,32 @@ class Candidates {
 
   // Keeps it if it is not above the bound. A full row first drops its largest, but none of its
   // `target` smallest. REQUIRES: 0 < target <= keep.
-  void Offer(std::size_t row, float distance, std::uint32_t id, std::size_t target);
-  // Offers distances[i] of id first_id + i for every i < count.
-  void OfferAll(std::size_t row, std::span<const float> distances, std::uint32_t first_id,
-                std::size_t target);
+  void Offer(std::size_t row, float square, std::uint32_t id, std::size_t target) {
+    if (!(square <= bounds_[row])) return;
+    if (sizes_[row] == capacity_) {
+      Prune(row, target);
+      if (!(square <= bounds_[row])) return;
+    }
+    const std::size_t at = row * capacity_ + sizes_[row]++;
+    squares_[at] = square;
+    ids_[at] = id;
+  }
 
-  // Drops all but the `keep` smallest, and returns their ids, in no order.
-  std::span<std::uint32_t> Finish(std::size_t row);
+  // What a row holds: all that it was offered below its bound, and perhaps more. In no order.
+  std::span<const float> squares(std::size_t row) const {
+    return std::span(squares_).subspan(row * capacity_, sizes_[row]);
+  }
+  std::span<const std::uint32_t> ids(std::size_t row) const {
+    return std::span(ids_).subspan(row * capacity_, sizes_[row]);
+  }
 
  private:
-  // Drops until `most` are left or fewer, but no fewer than `target`.
-  void Prune(std::size_t row, std::size_t target, std::size_t most);
+  void Prune(std::size_t row, std::size_t target);
 
-  std::size_t keep_;
   std::size_t capacity_;
   std::vector<float> bounds_;
   std::vector<std::uint32_t> sizes_;
-  std::vector<float> distances_;    // rows x capacity
+  std::vector<float> squares_;      // rows x capacity
   std::vector<std::uint32_t> ids_;  // the same shape
 };
 

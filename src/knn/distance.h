@@ -5,8 +5,14 @@
 
 namespace dimwatch {
 
-// Squared distance. Symmetric to the last bit. Relative error below 1e-6 up to 65 536 dimensions;
-// the last bits depend on the vector units of the machine, not on anything else. O(dim).
+using SquaredDistanceFunction = float (*)(const float* a, const float* b, std::size_t dim);
+
+// Squared distance: the float next to the sum of squares of the differences, each rounded to a
+// float. Symmetric to the last bit. The vector units of the machine change the order of a sum of
+// doubles, so the result only where it lies between two floats to 1e-13. O(dim).
 float SquaredDistance(const float* a, const float* b, std::size_t dim);
+
+// The function behind it on this machine, for loops that would choose it at every call.
+SquaredDistanceFunction BestSquaredDistance();
 
 }  // namespace dimwatch

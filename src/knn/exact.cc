@@ -3,6 +3,8 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -15,15 +17,15 @@
 #include "src/knn/candidates.h"
 #include "src/knn/centroid.h"
 #include "src/knn/ranking.h"
+#include "src/knn/tile.h"
 
 namespace dimwatch {
 namespace {
 
 constexpr std::size_t kTileColumns = 256;  // of one product; with 512 rows it stays in the cache
 
-constexpr std::size_t kStrip = 4;  // blocks that one is multiplied by, once it is loaded
-constexpr std::size_t kCachedFloats =
-    196'608;  // of the rows whose candidates are measured together
+constexpr std::size_t kStrip = 4;       // blocks that one is multiplied by, once it is loaded
+constexpr std::size_t kChunkRows = 64;  // whose lists one task fills
 
 // Rows of a block: enough for the BLAS to be fast, few enough for a copy to be small.
 std::size_t BlockRows(std::size_t dim) {
@@ -79,7 +81,7 @@ class WorkspacePool {
   std::vector<std::unique_ptr<Workspace>> idle_;  // guarded by mutex_
 };
 
-// tile[i][j] becomes the squared distance of row i of `left` and row first + j of `right`.
+// tile[i][j] becomes -2 times the inner product of row i of `left` and row first + j of `right`.
 void MultiplyTile(const Block& left, const Block& right, std::size_t first, std::size_t columns,
                   std::size_t dim, std::vector<float>& tile) {
   tile.resize(left.points.size() * columns);
@@ -89,26 +91,14 @@ void MultiplyTile(const Block& left, const Block& right, std::size_t first, std:
               0.0f, tile.data(), static_cast<int>(columns));
 }
 
-void AddNorms(float* tile_row, float norm, const float* norms, std::size_t columns) {
-  for (std::size_t j = 0; j < columns; ++j) {
-    tile_row[j] = (norm + norms[j]) + tile_row[j];
-  }
-}
-
-void OfferColumns(std::span<const float> tile_row, std::size_t first_row, std::uint32_t id,
-                  std::size_t target, Candidates& candidates) {
-  const float* const bounds = candidates.bounds() + first_row;
-  constexpr std::size_t kRun = Candidates::kRun;
-  std::size_t j = 0;
-  for (; j + kRun <= tile_row.size(); j += kRun) {
-    int any = 0;
-    for (std::size_t r = 0; r < kRun; ++r) any |= tile_row[j + r] <= bounds[j + r];
-    if (any == 0) continue;
-    for (std::size_t r = 0; r < kRun; ++r) {
-      candidates.Offer(first_row + j + r, tile_row[j + r], id, target);
+// Calls use(column) for every bit that is set.
+template <typename Use>
+void ForEachHit(std::span<const std::uint16_t> hits, const Use& use) {
+  for (std::size_t word = 0; word < hits.size(); ++word) {
+    for (unsigned left = hits[word]; left != 0; left &= left - 1) {
+      use(word * kHitColumns + static_cast<std::size_t>(std::countr_zero(left)));
     }
   }
-  for (; j < tile_row.size(); ++j) candidates.Offer(first_row + j, tile_row[j], id, target);
 }
 
 // All points in a random order, so that those seen first are a fair sample of all.
@@ -123,8 +113,8 @@ std::vector<std::uint32_t> Shuffled(std::size_t points) {
 //
 // What is kept of the points seen so far is what a random sample of that size will very probably
 // hold of the final candidates, and little more. Where that was too little, or rounding may have
-// dropped a neighbor, Certifies says no; so neither the order of the work nor chance has an effect
-// on a list.
+// dropped a neighbor, Fill says no; so neither the order of the work nor chance has an effect on a
+// list.
 class BlockedSearch {
  public:
   BlockedSearch(const CloudRows& cloud, std::span<const std::uint32_t> queries, std::size_t keep,
@@ -167,23 +157,15 @@ class BlockedSearch {
   // Row r of what follows is about this point. All queries, each once.
   std::span<const std::uint32_t> queries() const { return queries_; }
 
-  // After Run, once.
-  std::span<const std::uint32_t> Finish(std::size_t row) {
-    const std::span<std::uint32_t> ids = candidates_.Finish(row);
-    for (std::uint32_t& id : ids) id = order_[id];
-    return ids;
-  }
-
-  // After Finish: whether no point outside the candidates can be as near as `distance`, squared,
-  // is. Allows for six standard deviations of the rounding error of an inner product by random
-  // rounding; a point as near has no larger norm than the sum of the query's and the distance.
-  bool Certifies(std::size_t row, float distance) const {
-    using Limits = std::numeric_limits<float>;
-    const float reach = std::sqrt(norms_[row]) + std::sqrt(distance);
-    const auto dim = static_cast<float>(cloud_.dim());
-    const float error = Limits::epsilon() * std::sqrt(dim) * (norms_[row] + reach * reach) +
-                        4 * dim * Limits::denorm_min();  // where squares underflow
-    return distance < candidates_.bounds()[row] - error;
+  // After Run: fills list `query` of `lists` with the candidates of a row. False, with nothing
+  // filled, where a neighbor may have been dropped.
+  bool Fill(std::size_t row, std::size_t query, NeighborLists& lists) const {
+    const std::span<const float> squares = candidates_.squares(row);
+    const std::span<const std::uint32_t> ids = candidates_.ids(row);
+    RankingKeys keys(squares.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = RankingKey(squares[i], order_[ids[i]]);
+    const float bound = candidates_.bounds()[row];
+    return FillList(cloud_, queries_[row], keys, Slack(row, bound), bound, query, lists);
   }
 
  private:
@@ -204,6 +186,21 @@ class BlockedSearch {
     return std::min(keep_, static_cast<std::size_t>(share + 4.5 * std::sqrt(share) + 4));
   }
 
+  // Of squares up to `square`, or up to all that were kept: six standard deviations of the rounding
+  // error of an inner product by random rounding. A point as near has no larger norm than the sum
+  // of the query's and the distance.
+  float Slack(std::size_t row, float square) const {
+    using Limits = std::numeric_limits<float>;
+    const auto dim = static_cast<float>(cloud_.dim());
+    if (square == Limits::infinity()) {  // nothing was dropped
+      square = 0;
+      for (const float kept : candidates_.squares(row)) square = std::max(square, kept);
+    }
+    const float reach = std::sqrt(norms_[row]) + std::sqrt(square);
+    return Limits::epsilon() * std::sqrt(dim) * (norms_[row] + reach * reach) +
+           4 * dim * Limits::denorm_min();  // where squares underflow
+  }
+
   // REQUIRES: workspace.left is loaded.
   void Multiply(std::size_t left, std::size_t right, Workspace& workspace) {
     const bool same = symmetric_ && left == right;
@@ -212,41 +209,47 @@ class BlockedSearch {
     const Block& b = same ? a : workspace.right;
     for (std::size_t first = 0; first < b.points.size(); first += kTileColumns) {
       const std::size_t columns = std::min(kTileColumns, b.points.size() - first);
-      const std::span<const float> norms = std::span(b.norms).subspan(first, columns);
-      const std::size_t first_column = right * block_rows_ + first;
       MultiplyTile(a, b, first, columns, cloud_.dim(), workspace.tile);
-      OfferToLeft(a, left, norms, first_column, workspace.tile);
       if (symmetric_ && !same) {
-        OfferToRight(left, a.points.size(), right, first_column, columns, workspace.tile);
+        const std::scoped_lock lock(locks_[left], locks_[right]);
+        // A block's columns come in several tiles: each is a part of the rows seen.
+        const std::size_t target = Target(right, first == 0 ? a.points.size() : 0);
+        Offer(a, left, b, right, first, candidates_.bounds() + right * block_rows_ + first, target,
+              workspace.tile);
+      } else {
+        static const std::vector<float> no_bounds(kTileColumns, -1);
+        const std::lock_guard lock(locks_[left]);
+        Offer(a, left, b, right, first, no_bounds.data(), 0, workspace.tile);
       }
     }
   }
 
-  // Completes the tile on the way.
-  void OfferToLeft(const Block& a, std::size_t left, std::span<const float> norms,
-                   std::size_t first_column, std::vector<float>& tile) {
-    const std::size_t first_row = left * block_rows_;
-    const std::lock_guard lock(locks_[left]);
-    const std::size_t target = Target(left, norms.size());
+  // Offers a tile, columns from `first` on of the right block, to its rows and its columns.
+  void Offer(const Block& a, std::size_t left, const Block& b, std::size_t right, std::size_t first,
+             const float* column_bounds, std::size_t column_target, std::vector<float>& tile) {
+    const std::size_t first_row = left * block_rows_, first_column = right * block_rows_ + first;
+    const std::size_t columns = tile.size() / a.points.size();
+    const std::size_t target = Target(left, columns);
+    std::array<std::uint16_t, kTileColumns / kHitColumns> row_hits, column_hits;
+    const std::size_t words = (columns + kHitColumns - 1) / kHitColumns;
     for (std::size_t i = 0; i < a.points.size(); ++i) {
-      const std::span row = std::span(tile).subspan(i * norms.size(), norms.size());
-      AddNorms(row.data(), a.norms[i], norms.data(), row.size());
+      const std::size_t row = first_row + i;
+      norms_[row] = a.norms[i];
+      const std::span squares = std::span(tile).subspan(i * columns, columns);
+      CompleteTileRow(squares, a.norms[i], &b.norms[first], candidates_.bounds()[row],
+                      column_bounds, row_hits.data(), column_hits.data());
       // Wraps round where the point itself is left of the tile.
       const std::size_t own = position_[a.points[i]] - first_column;
-      if (own < row.size()) row[own] = std::numeric_limits<float>::infinity();
-      candidates_.OfferAll(first_row + i, row, static_cast<std::uint32_t>(first_column), target);
-      norms_[first_row + i] = a.norms[i];
-    }
-  }
-
-  void OfferToRight(std::size_t left, std::size_t rows, std::size_t right, std::size_t first_column,
-                    std::size_t columns, const std::vector<float>& tile) {
-    const std::lock_guard lock(locks_[right]);
-    // A block's columns come in several tiles: each is a part of the rows seen.
-    const std::size_t target = Target(right, first_column == right * block_rows_ ? rows : 0);
-    for (std::size_t i = 0; i < rows; ++i) {
-      OfferColumns(std::span(tile).subspan(i * columns, columns), first_column,
-                   static_cast<std::uint32_t>(left * block_rows_ + i), target, candidates_);
+      if (own < columns) {
+        row_hits[own / kHitColumns] &= static_cast<std::uint16_t>(~(1u << own % kHitColumns));
+      }
+      ForEachHit(std::span(row_hits).first(words), [&](std::size_t j) {
+        candidates_.Offer(row, squares[j], static_cast<std::uint32_t>(first_column + j), target);
+      });
+      ForEachHit(std::span(column_hits).first(words), [&](std::size_t j) {
+        candidates_.Offer(first_column + j, squares[j], static_cast<std::uint32_t>(row),
+                          column_target);
+      });
     }
   }
 
@@ -268,31 +271,24 @@ class BlockedSearch {
 }  // namespace
 
 NeighborLists ExactEngine::Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                                  std::size_t neighbors, ThreadPool& pool) const {
+                                  std::size_t neighbors, std::size_t ranked,
+                                  ThreadPool& pool) const {
   static const bool one_blas_thread = (openblas_set_num_threads(1), true);
   static_cast<void>(one_blas_thread);
   const std::size_t spare = std::max<std::size_t>(8, neighbors / 16);
   BlockedSearch search(cloud, queries, std::min(cloud.points() - 1, neighbors + spare), pool);
   search.Run(pool);
-  NeighborLists lists(queries.size(), neighbors);
+  NeighborLists lists(queries.size(), neighbors, ranked);
   std::vector<std::uint32_t> all(cloud.points());
   std::iota(all.begin(), all.end(), 0u);
-  const std::size_t chunk_rows = std::clamp<std::size_t>(kCachedFloats / cloud.dim(), 16, 256);
-  pool.ParallelFor((queries.size() + chunk_rows - 1) / chunk_rows, [&](std::size_t chunk) {
-    const std::size_t begin = chunk * chunk_rows;
-    const std::size_t rows = std::min(chunk_rows, queries.size() - begin);
-    const std::span<const std::uint32_t> points = search.queries().subspan(begin, rows);
-    std::vector<std::span<const std::uint32_t>> near(rows);
-    for (std::size_t r = 0; r < rows; ++r) near[r] = search.Finish(begin + r);
-    std::vector<RankingKeys> keys = MeasureTogether(cloud, points, near);
-    for (std::size_t r = 0; r < rows; ++r) {
-      const std::size_t q = queries.size() == cloud.points() ? points[r] : begin + r;
-      const auto take = [&](RankingKeys& from) {
-        return TakeNearest(from, lists.ids(q), lists.distances(q));
-      };
-      if (keys[r].size() >= neighbors && search.Certifies(begin + r, take(keys[r]))) continue;
-      keys[r] = Measure(cloud, points[r], all);
-      take(keys[r]);
+  pool.ParallelFor((queries.size() + kChunkRows - 1) / kChunkRows, [&](std::size_t chunk) {
+    const std::size_t end = std::min(queries.size(), (chunk + 1) * kChunkRows);
+    for (std::size_t row = chunk * kChunkRows; row < end; ++row) {
+      const std::uint32_t point = search.queries()[row];
+      const std::size_t query = queries.size() == cloud.points() ? point : row;
+      if (search.Fill(row, query, lists)) continue;
+      RankingKeys keys = Measure(cloud, point, all);
+      FillList(keys, query, lists);
     }
   });
   return lists;

@@ -15,7 +15,7 @@ namespace dimwatch {
 class ExactEngine final : public NeighborEngine {
  public:
   NeighborLists Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                       std::size_t neighbors, ThreadPool& pool) const override;
+                       std::size_t neighbors, std::size_t ranked, ThreadPool& pool) const override;
 };
 
 }  // namespace dimwatch

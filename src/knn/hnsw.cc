@@ -55,21 +55,22 @@ std::vector<std::uint32_t> Reach(const Graph& graph, std::uint32_t point, std::s
 }  // namespace
 
 NeighborLists HnswEngine::Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                                 std::size_t neighbors, ThreadPool& pool) const {
+                                 std::size_t neighbors, std::size_t ranked,
+                                 ThreadPool& pool) const {
   std::vector<std::uint32_t> all(cloud.points());
   std::iota(all.begin(), all.end(), 0u);
   CloudSpace space(cloud);
   Graph graph(&space, cloud.points(), kLinks, kBuildBreadth, seed_);
   for (const std::uint32_t point : all) graph.addPoint(&point, point);
   graph.setEf(std::max(kLeastBreadth, 2 * neighbors));
-  NeighborLists lists(queries.size(), neighbors);
+  NeighborLists lists(queries.size(), neighbors, ranked);
   pool.ParallelFor(queries.size(), [&](std::size_t q) {
     const std::vector<std::uint32_t> near = Reach(graph, queries[q], neighbors + 1);
     const auto others =
         near.size() - static_cast<std::size_t>(std::ranges::count(near, queries[q]));
     // A graph that falls apart reaches too few.
     RankingKeys keys = Measure(cloud, queries[q], others < neighbors ? all : near);
-    TakeNearest(keys, lists.ids(q), lists.distances(q));
+    FillList(keys, q, lists);
   });
   return lists;
 }

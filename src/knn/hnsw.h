@@ -16,7 +16,7 @@ class HnswEngine final : public NeighborEngine {
   explicit HnswEngine(std::uint64_t seed) : seed_(seed) {}
 
   NeighborLists Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                       std::size_t neighbors, ThreadPool& pool) const override;
+                       std::size_t neighbors, std::size_t ranked, ThreadPool& pool) const override;
 
  private:
   std::uint64_t seed_;

@@ -3,67 +3,109 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <numeric>
 
 #include "src/knn/distance.h"
 
 namespace dimwatch {
 namespace {
 
-std::uint64_t KeyOf(const CloudRows& cloud, std::uint32_t point, std::uint32_t id) {
-  const float distance = SquaredDistance(cloud.row(point), cloud.row(id), cloud.dim());
-  return static_cast<std::uint64_t>(std::bit_cast<std::uint32_t>(distance)) << 32 | id;
+std::ptrdiff_t Offset(std::size_t index) { return static_cast<std::ptrdiff_t>(index); }
+
+// Keys [0, count) become the smallest.
+void SelectSmallest(std::span<std::uint64_t> keys, std::size_t count) {
+  if (count < keys.size()) {
+    std::nth_element(keys.begin(), keys.begin() + Offset(count), keys.end());
+  }
+}
+
+void MeasureAgain(const CloudRows& cloud, std::uint32_t point, std::span<std::uint64_t> keys) {
+  const SquaredDistanceFunction distance = BestSquaredDistance();
+  for (std::uint64_t& key : keys) {
+    const auto id = static_cast<std::uint32_t>(key);
+    key = RankingKey(distance(cloud.row(point), cloud.row(id), cloud.dim()), id);
+  }
+}
+
+// The largest square of the `count` smallest keys, which come first. REQUIRES: 0 < count.
+float LargestOf(std::span<std::uint64_t> keys, std::size_t count) {
+  std::nth_element(keys.begin(), keys.begin() + Offset(count - 1), keys.end());
+  return SquareOf(keys[count - 1]);
+}
+
+// Brings the keys first that satisfy `condition`, and returns how many they are.
+template <typename Condition>
+std::size_t BringFirst(std::span<std::uint64_t> keys, const Condition& condition) {
+  const auto end = std::partition(keys.begin(), keys.end(), condition);
+  return static_cast<std::size_t>(end - keys.begin());
+}
+
+void WriteEntries(std::span<const std::uint64_t> keys, std::size_t query, NeighborLists& lists) {
+  const std::size_t ranked = lists.ranked();
+  for (std::size_t j = 0; j < lists.neighbors(); ++j) {
+    lists.ids(query)[j] = static_cast<std::uint32_t>(keys[j]);
+  }
+  for (std::size_t j = 0; j < ranked; ++j) {
+    lists.distances(query)[j] = std::sqrt(SquareOf(keys[j]));
+  }
+  for (std::size_t j = ranked; j < lists.neighbors(); ++j) {
+    lists.rough_squares(query)[j - ranked] = SquareOf(keys[j]);
+  }
 }
 
 }  // namespace
+
+std::uint64_t RankingKey(float squared_distance, std::uint32_t id) {
+  return static_cast<std::uint64_t>(std::bit_cast<std::uint32_t>(squared_distance)) << 32 | id;
+}
+
+float SquareOf(std::uint64_t key) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(key >> 32));
+}
 
 RankingKeys Measure(const CloudRows& cloud, std::uint32_t point,
                     std::span<const std::uint32_t> ids) {
   RankingKeys keys;
   keys.reserve(ids.size());
   for (const std::uint32_t id : ids) {
-    if (id != point) keys.push_back(KeyOf(cloud, point, id));
+    if (id != point) keys.push_back(id);
   }
+  MeasureAgain(cloud, point, keys);
   return keys;
 }
 
-std::vector<RankingKeys> MeasureTogether(const CloudRows& cloud,
-                                         std::span<const std::uint32_t> points,
-                                         std::span<const std::span<const std::uint32_t>> ids) {
-  // Counting sort by candidate: at[id] ends up one past the entries of `askers` for id.
-  std::vector<std::uint32_t> at(cloud.points() + 1);
-  for (const std::span<const std::uint32_t> of_point : ids) {
-    for (const std::uint32_t id : of_point) ++at[id + 1];
-  }
-  std::partial_sum(at.begin(), at.end(), at.begin());
-  std::vector<std::uint32_t> askers(at.back());
-  std::vector<RankingKeys> keys(points.size());
-  for (std::uint32_t p = 0; p < points.size(); ++p) {
-    for (const std::uint32_t id : ids[p]) askers[at[id]++] = p;
-    keys[p].reserve(ids[p].size());
-  }
-  std::uint32_t next = 0;
-  for (std::uint32_t id = 0; id < cloud.points(); ++id) {
-    for (; next < at[id]; ++next) {
-      const std::uint32_t p = askers[next];
-      keys[p].push_back(KeyOf(cloud, points[p], id));
-    }
-  }
-  return keys;
+void FillList(RankingKeys& keys, std::size_t query, NeighborLists& lists) {
+  SelectSmallest(keys, lists.neighbors());
+  const std::span list = std::span(keys).first(lists.neighbors());
+  SelectSmallest(list, lists.ranked());
+  std::sort(list.begin(), list.begin() + Offset(lists.ranked()));
+  WriteEntries(list, query, lists);
 }
 
-float TakeNearest(RankingKeys& keys, std::span<std::uint32_t> list_ids,
-                  std::span<float> list_distances) {
-  const auto end = keys.begin() + static_cast<std::ptrdiff_t>(list_ids.size());
-  if (end != keys.end()) std::nth_element(keys.begin(), end, keys.end());
-  std::sort(keys.begin(), end);
-  float distance = 0;
-  for (std::size_t j = 0; j < list_ids.size(); ++j) {
-    distance = std::bit_cast<float>(static_cast<std::uint32_t>(keys[j] >> 32));
-    list_ids[j] = static_cast<std::uint32_t>(keys[j]);
-    list_distances[j] = std::sqrt(distance);
+bool FillList(const CloudRows& cloud, std::uint32_t point, RankingKeys& keys, float slack,
+              float bound, std::size_t query, NeighborLists& lists) {
+  if (keys.size() < lists.neighbors()) return false;
+  // What is below `inner` belongs to the list, what is above `outer` does not.
+  const float last = LargestOf(keys, lists.neighbors());
+  const float inner = last - 2 * slack, outer = last + 2 * slack;
+  if (!(outer < bound)) return false;
+  const std::size_t sure =
+      BringFirst(keys, [&](std::uint64_t key) { return SquareOf(key) < inner; });
+  const std::span others = std::span(keys).subspan(sure);
+  const std::size_t doubtful =
+      BringFirst(others, [&](std::uint64_t key) { return SquareOf(key) <= outer; });
+  if (sure + doubtful > lists.neighbors()) {
+    MeasureAgain(cloud, point, others.first(doubtful));
+    SelectSmallest(others.first(doubtful), lists.neighbors() - sure);
   }
-  return distance;
+  const std::span list = std::span(keys).first(lists.neighbors());
+  const float last_ranked = LargestOf(list, lists.ranked());
+  const std::size_t contenders =
+      BringFirst(list, [&](std::uint64_t key) { return SquareOf(key) <= last_ranked + 2 * slack; });
+  MeasureAgain(cloud, point, list.first(contenders));
+  std::sort(list.begin(), list.begin() + Offset(contenders));
+  WriteEntries(list, query, lists);
+  lists.set_slack(query, slack);
+  return true;
 }
 
 }  // namespace dimwatch

@@ -17,14 +17,15 @@ double MeasureRecall(const CloudRows& cloud, std::span<const std::uint32_t> quer
   std::vector<std::uint32_t> points;
   points.reserve(canaries.size());
   for (const std::uint32_t canary : canaries) points.push_back(queries[canary]);
-  const NeighborLists truth = ExactEngine().Search(cloud, points, lists.neighbors(), pool);
+  const std::size_t neighbors = lists.neighbors();
+  const NeighborLists truth = ExactEngine().Search(cloud, points, neighbors, neighbors, pool);
   std::size_t found = 0;
   for (std::size_t c = 0; c < canaries.size(); ++c) {
     const float reach = truth.distances(c).back();
     found += static_cast<std::size_t>(std::ranges::count_if(
         lists.distances(canaries[c]), [&](float distance) { return distance <= reach; }));
   }
-  return static_cast<double>(found) / static_cast<double>(canaries.size() * lists.neighbors());
+  return static_cast<double>(found) / static_cast<double>(canaries.size() * neighbors);
 }
 
 }  // namespace dimwatch

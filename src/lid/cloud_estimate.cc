@@ -46,10 +46,11 @@ std::vector<std::uint32_t> ChooseQueries(std::size_t points, const EstimatorSett
 NeighborLists FindNeighbors(const CloudRows& cloud, std::span<const std::uint32_t> queries,
                             std::size_t neighbors, ThreadPool& pool, CloudEstimate& estimate) {
   if (estimate.settings.index == IndexKind::kExact) {
-    return ExactEngine().Search(cloud, queries, neighbors, pool);
+    const std::size_t ranked = RankedEntries(estimate.settings.estimator, neighbors);
+    return ExactEngine().Search(cloud, queries, neighbors, ranked, pool);
   }
   const auto seed = static_cast<std::uint64_t>(estimate.settings.seed);
-  NeighborLists lists = HnswEngine(seed).Search(cloud, queries, neighbors, pool);
+  NeighborLists lists = HnswEngine(seed).Search(cloud, queries, neighbors, neighbors, pool);
   estimate.recall = MeasureRecall(cloud, queries, lists, seed, pool);
   return lists;
 }

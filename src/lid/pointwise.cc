@@ -1,7 +1,6 @@
 #include "src/lid/pointwise.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "src/lid/radial.h"
 #include "src/lid/twonn.h"
@@ -10,41 +9,41 @@ namespace dimwatch {
 namespace {
 
 constexpr std::size_t kChunkQueries = 64;
+// At L = 64 to 128 they answer 90 to 98 % of the time on data of dimension 5 to 20; the rest is
+// measured when asked for, at about the cost of two entries more.
+constexpr std::size_t kRankedForNeighborhoods = 16;
 
 // Buffers of one chunk of queries.
 struct Scratch {
   Scratch(std::size_t points, std::size_t neighbors)
-      : members(points), log_mu(neighbors), sorted(neighbors), order(neighbors) {}
+      : members(points), log_mu(neighbors), sorted(neighbors), by_rank(neighbors) {}
   std::vector<std::uint8_t> members;
   std::vector<double> log_mu;
-  std::vector<double> sorted;
-  std::vector<std::uint64_t> order;
+  std::vector<double> sorted;   // log_mu, ascending
+  std::vector<double> by_rank;  // influence of the sorted ratios
 };
 
 std::optional<double> LocalTwoNn(const EstimatorSettings& settings, Scratch& scratch,
                                  std::span<float> influence) {
-  // Integers sort faster than pairs: the bits of a non-negative number, the last of them given to
-  // its index, which is below kMaxNeighbors.
-  constexpr std::uint64_t kIndexBits = kMaxNeighbors - 1;
-  static_assert((kMaxNeighbors & kIndexBits) == 0);
-  for (std::size_t j = 0; j < scratch.order.size(); ++j) {
-    scratch.order[j] = (std::bit_cast<std::uint64_t>(scratch.log_mu[j]) & ~kIndexBits) | j;
-  }
-  std::sort(scratch.order.begin(), scratch.order.end());
-  for (std::size_t k = 0; k < scratch.order.size(); ++k) {
-    scratch.order[k] &= kIndexBits;
-    scratch.sorted[k] = scratch.log_mu[scratch.order[k]];
-  }
+  scratch.sorted = scratch.log_mu;
+  std::sort(scratch.sorted.begin(), scratch.sorted.end());
   const std::optional<double> lid = FitTwoNn(scratch.sorted, settings.cdf, settings.fit);
   if (!lid) return lid;
-  TwoNnInfluence(scratch.sorted, *lid, settings.cdf, settings.fit, scratch.log_mu);
-  for (std::size_t k = 0; k < scratch.order.size(); ++k) {
-    influence[scratch.order[k]] = static_cast<float>(scratch.log_mu[k]);
+  TwoNnInfluence(scratch.sorted, *lid, settings.cdf, settings.fit, scratch.by_rank);
+  for (std::size_t j = 0; j < influence.size(); ++j) {  // equal ratios share the lowest rank
+    const auto rank =
+        std::lower_bound(scratch.sorted.begin(), scratch.sorted.end(), scratch.log_mu[j]);
+    influence[j] = static_cast<float>(
+        scratch.by_rank[static_cast<std::size_t>(rank - scratch.sorted.begin())]);
   }
   return lid;
 }
 
 }  // namespace
+
+std::size_t RankedEntries(Estimator estimator, std::size_t neighbors) {
+  return estimator == Estimator::kTwoNn ? std::min(neighbors, kRankedForNeighborhoods) : neighbors;
+}
 
 PointwiseDimensions EstimatePointwise(const CloudRows& cloud, const NeighborLists& lists,
                                       std::span<const std::uint32_t> queries,

@@ -20,8 +20,13 @@ struct PointwiseDimensions {
   std::vector<float> influence;
 };
 
-// `lists` belong to the points `queries`. REQUIRES: settings.estimator is kTwoNn, kMle or kMom.
-// The result does not depend on the number of threads.
+// How many entries of a list an estimator asks to be ranked: all, but for kTwoNn, which uses
+// distances inside neighborhoods, and finds nearly all of them in the first few entries.
+std::size_t RankedEntries(Estimator estimator, std::size_t neighbors);
+
+// `lists` belong to the points `queries` and have RankedEntries or more. REQUIRES:
+// settings.estimator is kTwoNn, kMle or kMom. The result depends neither on the number of threads
+// nor on the order of entries that are not ranked.
 PointwiseDimensions EstimatePointwise(const CloudRows& cloud, const NeighborLists& lists,
                                       std::span<const std::uint32_t> queries,
                                       const EstimatorSettings& settings, ThreadPool& pool);

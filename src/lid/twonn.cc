@@ -1,6 +1,7 @@
 #include "src/lid/twonn.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -87,22 +88,58 @@ void TwoNnInfluence(std::span<const double> log_mu, double dimension, Cdf cdf, F
   }
 }
 
+namespace {
+
+// Shows `nearest` the members among the entries of list `member` that are not ranked, but for those
+// that `wanted` others are surely nearer than. False if there are fewer than wanted.
+// REQUIRES: wanted is 1 or 2.
+bool ObserveUnranked(const CloudRows& cloud, const NeighborLists& lists, std::uint32_t member,
+                     std::span<const std::uint8_t> members, std::size_t wanted,
+                     TwoSmallest& nearest) {
+  const std::span<const std::uint32_t> others = lists.ids(member).subspan(lists.ranked());
+  const std::span<const float> squares = lists.rough_squares(member);
+  TwoSmallest rough;
+  for (std::size_t j = 0; j < others.size(); ++j) {
+    if (members[others[j]] != 0) rough.Observe(squares[j]);
+  }
+  const float last = wanted == 1 ? rough.first : rough.second;
+  if (last == kInfinity) return false;
+  const float reach = last + 2 * lists.slack(member);
+  for (std::size_t j = 0; j < others.size(); ++j) {
+    if (members[others[j]] == 0 || squares[j] > reach) continue;
+    nearest.Observe(SquaredDistance(cloud.row(member), cloud.row(others[j]), cloud.dim()));
+  }
+  return true;
+}
+
+// Of the member a of a neighborhood. `members` marks the neighborhood, `patch` lists it.
+double LogRatioInNeighborhood(const CloudRows& cloud, const NeighborLists& lists,
+                              std::uint32_t member, std::span<const std::uint8_t> members,
+                              std::span<const std::uint32_t> patch) {
+  const std::span<const std::uint32_t> own = lists.ids(member);
+  std::array<float, 2> found{};
+  std::size_t count = 0;
+  for (std::size_t j = 0; j < lists.ranked(); ++j) {
+    if (members[own[j]] == 0) continue;
+    found[count++] = lists.distances(member)[j];
+    if (count == 2) return LogRatio(found[0], found[1]);
+  }
+  TwoSmallest others;
+  if (!ObserveUnranked(cloud, lists, member, members, 2 - count, others)) {
+    return LogRatioAmong(cloud, member, patch);
+  }
+  return count == 0 ? LogRatio(std::sqrt(others.first), std::sqrt(others.second))
+                    : LogRatio(found[0], std::sqrt(others.first));
+}
+
+}  // namespace
+
 void LogRatiosInNeighborhood(const CloudRows& cloud, const NeighborLists& lists, std::size_t query,
                              std::span<std::uint8_t> members, std::span<double> out) {
   const std::span<const std::uint32_t> patch = lists.ids(query);
   for (const std::uint32_t member : patch) members[member] = 1;
   for (std::size_t j = 0; j < patch.size(); ++j) {
-    const std::span<const std::uint32_t> own = lists.ids(patch[j]);
-    const auto is_member = [&](std::uint32_t id) { return members[id] != 0; };
-    const auto first = std::find_if(own.begin(), own.end(), is_member);
-    const auto second = first == own.end() ? first : std::find_if(first + 1, own.end(), is_member);
-    if (second == own.end()) {
-      out[j] = LogRatioAmong(cloud, patch[j], patch);
-      continue;
-    }
-    const std::span<const float> distances = lists.distances(patch[j]);
-    out[j] = LogRatio(distances[static_cast<std::size_t>(first - own.begin())],
-                      distances[static_cast<std::size_t>(second - own.begin())]);
+    out[j] = LogRatioInNeighborhood(cloud, lists, patch[j], members, patch);
   }
   for (const std::uint32_t member : patch) members[member] = 0;
 }

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
+#include "src/knn/distance.h"
 #include "tests/knn/search.h"
 #include "tests/testing/shapes.h"
 
@@ -64,11 +67,46 @@ TEST(ExactEngineTest, SomeQueriesHaveTheListsTheyHaveAmongAll) {
   const NeighborLists all = SearchAll(ExactEngine(), cloud, 33);
   const std::vector<std::uint32_t> queries = {0, 5, 511, 512, 513, 1024, 1299};
   ThreadPool pool(1);
-  const NeighborLists some = ExactEngine().Search(CloudRows(cloud.view()), queries, 33, pool);
+  const NeighborLists some = ExactEngine().Search(CloudRows(cloud.view()), queries, 33, 33, pool);
   ASSERT_EQ(some.queries(), queries.size());
   for (std::size_t q = 0; q < queries.size(); ++q) {
     EXPECT_TRUE(std::ranges::equal(some.ids(q), all.ids(queries[q])));
     EXPECT_TRUE(std::ranges::equal(some.distances(q), all.distances(queries[q])));
+  }
+}
+
+// Checks lists of which some entries are ranked against the oracle's.
+void ExpectFirstRanked(const PointCloud& cloud, const NeighborLists& got) {
+  const CloudRows rows(cloud.view());
+  const NeighborLists expected = BruteForce(cloud, got.neighbors());
+  for (std::uint32_t p = 0; p < cloud.points(); ++p) {
+    EXPECT_TRUE(
+        std::ranges::equal(got.ids(p).first(got.ranked()), expected.ids(p).first(got.ranked())));
+    EXPECT_TRUE(std::ranges::equal(got.distances(p), expected.distances(p).first(got.ranked())));
+    std::vector<std::uint32_t> ids(got.ids(p).begin(), got.ids(p).end());
+    std::vector<std::uint32_t> expected_ids(expected.ids(p).begin(), expected.ids(p).end());
+    std::sort(ids.begin(), ids.end());
+    std::sort(expected_ids.begin(), expected_ids.end());
+    EXPECT_EQ(ids, expected_ids);
+    for (std::size_t j = got.ranked(); j < got.neighbors(); ++j) {
+      const float square = SquaredDistance(rows.row(p), rows.row(got.ids(p)[j]), rows.dim());
+      EXPECT_LE(std::fabs(got.rough_squares(p)[j - got.ranked()] - square), got.slack(p));
+    }
+  }
+}
+
+TEST(ExactEngineTest, TheEntriesThatAreNotRankedAreTheOtherNearest) {
+  ThreadPool pool(1);
+  const std::vector<std::uint32_t> all = testing::AllPoints(900);
+  for (const std::size_t ranked : {1, 7, 29}) {
+    PointCloud far = testing::Gaussian(900, 20, 3);
+    for (std::size_t i = 0; i < far.points(); ++i)
+      far.data()[i * 20] += i % 2 == 0 ? 300.f : -300.f;
+    for (const PointCloud& cloud :
+         {testing::Gaussian(900, 40, 2), testing::Grid(900, 4, 10, 5), std::move(far)}) {
+      ExpectFirstRanked(cloud,
+                        ExactEngine().Search(CloudRows(cloud.view()), all, 30, ranked, pool));
+    }
   }
 }
 
@@ -82,7 +120,7 @@ TEST(ExactEngineTest, RowsThatAreLeftOutAreNobodysNeighbor) {
   }
   ThreadPool pool(0);
   const NeighborLists lists =
-      ExactEngine().Search(CloudRows(cloud.view(), odd), testing::AllPoints(100), 9, pool);
+      ExactEngine().Search(CloudRows(cloud.view(), odd), testing::AllPoints(100), 9, 9, pool);
   EXPECT_TRUE(SameLists(lists, BruteForce(PointCloud(odd_rows, 3), 9)));
 }
 

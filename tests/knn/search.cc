@@ -18,12 +18,13 @@ std::vector<std::uint32_t> AllPoints(std::size_t points) {
 NeighborLists SearchAll(const NeighborEngine& engine, const PointCloud& cloud,
                         std::size_t neighbors, std::size_t threads) {
   ThreadPool pool(threads);
-  return engine.Search(CloudRows(cloud.view()), AllPoints(cloud.points()), neighbors, pool);
+  return engine.Search(CloudRows(cloud.view()), AllPoints(cloud.points()), neighbors, neighbors,
+                       pool);
 }
 
 NeighborLists BruteForce(const PointCloud& cloud, std::size_t neighbors) {
   const CloudRows rows(cloud.view());
-  NeighborLists lists(rows.points(), neighbors);
+  NeighborLists lists(rows.points(), neighbors, neighbors);
   for (std::uint32_t p = 0; p < rows.points(); ++p) {
     std::vector<std::pair<float, std::uint32_t>> others;
     for (std::uint32_t other = 0; other < rows.points(); ++other) {
@@ -40,7 +41,7 @@ NeighborLists BruteForce(const PointCloud& cloud, std::size_t neighbors) {
 }
 
 ::testing::AssertionResult SameLists(const NeighborLists& got, const NeighborLists& expected) {
-  if (got.queries() != expected.queries() || got.neighbors() != expected.neighbors()) {
+  if (got.queries() != expected.queries() || got.ranked() != expected.ranked()) {
     return ::testing::AssertionFailure() << "shapes differ";
   }
   for (std::size_t q = 0; q < got.queries(); ++q) {

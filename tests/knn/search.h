@@ -16,10 +16,11 @@ std::vector<std::uint32_t> AllPoints(std::size_t points);
 NeighborLists SearchAll(const NeighborEngine& engine, const PointCloud& cloud,
                         std::size_t neighbors, std::size_t threads = 0);
 
-// Every pair by SquaredDistance, sorted: the oracle.
+// Every pair by SquaredDistance, all entries ranked: the oracle.
 NeighborLists BruteForce(const PointCloud& cloud, std::size_t neighbors);
 
-// Compares ids and distances bit for bit, and says where they differ.
+// Of lists whose entries are all ranked: compares ids and distances bit for bit, and says where
+// they differ.
 ::testing::AssertionResult SameLists(const NeighborLists& got, const NeighborLists& expected);
 
 }  // namespace dimwatch::testing

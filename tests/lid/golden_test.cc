@@ -118,7 +118,7 @@ TEST_P(GoldenTest, GrideAtEveryScale) {
   std::vector<std::uint32_t> all;
   for (std::uint32_t p = 0; p < rows.points(); ++p) all.push_back(p);
   ThreadPool pool(1);
-  const NeighborLists lists = ExactEngine().Search(rows, all, 256, pool);
+  const NeighborLists lists = ExactEngine().Search(rows, all, 256, 256, pool);
   const auto& scales = expected_["gride"]["n1"];
   for (std::size_t i = 0; i < scales.size(); ++i) {
     const int n1 = scales[i];

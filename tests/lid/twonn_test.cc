@@ -82,13 +82,15 @@ TEST(LogRatiosTest, ListsAnswerAsThePatchAloneDoes) {
   std::vector<std::uint32_t> all(rows.points());
   std::iota(all.begin(), all.end(), 0u);
   ThreadPool pool(0);
-  const NeighborLists lists = ExactEngine().Search(rows, all, 12, pool);
   std::vector<std::uint8_t> members(rows.points());
   std::vector<double> from_lists(12), from_patch(12);
-  for (std::size_t p = 0; p < rows.points(); ++p) {
-    LogRatiosInNeighborhood(rows, lists, p, members, from_lists);
-    LogRatiosInPatch(rows, lists.ids(p), from_patch);
-    ASSERT_EQ(from_lists, from_patch) << p;
+  for (const std::size_t ranked : {1, 2, 5, 12}) {
+    const NeighborLists lists = ExactEngine().Search(rows, all, 12, ranked, pool);
+    for (std::size_t p = 0; p < rows.points(); ++p) {
+      LogRatiosInNeighborhood(rows, lists, p, members, from_lists);
+      LogRatiosInPatch(rows, lists.ids(p), from_patch);
+      ASSERT_EQ(from_lists, from_patch) << p << ", " << ranked << " ranked";
+    }
   }
   EXPECT_EQ(std::ranges::count(members, 0), 800);
 }

@@ -13,6 +13,7 @@
 #include "src/knn/hnsw.h"
 #include "src/knn/recall.h"
 #include "src/lid/global.h"
+#include "src/lid/near_duplicates.h"
 #include "src/lid/pointwise.h"
 #include "src/lid/prepare_cloud.h"
 #include "src/lid/standard_error.h"
@@ -51,8 +52,30 @@ NeighborLists FindNeighbors(const CloudRows& cloud, std::span<const std::uint32_
   }
   const auto seed = static_cast<std::uint64_t>(estimate.settings.seed);
   NeighborLists lists = HnswEngine(seed).Search(cloud, queries, neighbors, neighbors, pool);
-  estimate.recall = MeasureRecall(cloud, queries, lists, seed, pool);
+  estimate.recall = MeasureRecall(cloud, queries, lists, seed, pool).ratio;
   return lists;
+}
+
+// Of the mean of the inverses, by the same influences.
+void AverageHarmonically(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                         std::size_t points, PointwiseDimensions local, CloudEstimate& estimate) {
+  std::vector<double> inverses;
+  for (std::size_t q = 0; q < local.lid.size(); ++q) {
+    if (!local.lid[q]) continue;
+    const double inverse = 1 / *local.lid[q];
+    local.lid[q] = inverse;
+    inverses.push_back(inverse);
+    for (std::size_t j = 0; j < lists.neighbors(); ++j) {
+      local.influence[q * lists.neighbors() + j] *= static_cast<float>(-inverse * inverse);
+    }
+  }
+  const Summary summary = Summarize(inverses);
+  if (!summary.mean) return;
+  estimate.harmonic_mean = 1 / *summary.mean;
+  if (!summary.std) return;
+  const double error =
+      MeanStandardError(MeanShifts(lists, queries, points, local), *summary.std, inverses.size());
+  estimate.harmonic_mean_standard_error = error / (*summary.mean * *summary.mean);
 }
 
 void AveragePointwise(const CloudRows& cloud, const NeighborLists& lists,
@@ -74,6 +97,9 @@ void AveragePointwise(const CloudRows& cloud, const NeighborLists& lists,
     shifts = MeanShifts(lists, queries, cloud.points(), local);
     estimate.standard_error = MeanStandardError(shifts, *estimate.std, valid.size());
   }
+  if (estimate.settings.estimator == Estimator::kMle) {
+    AverageHarmonically(lists, queries, cloud.points(), local, estimate);
+  }
   if (pointwise == nullptr) return;
   for (const std::uint32_t query : queries) pointwise->row.push_back(cloud.source(query));
   pointwise->lid = std::move(local.lid);
@@ -89,6 +115,7 @@ void EstimatePoints(const CloudRows& cloud, std::span<const std::uint32_t> queri
   const bool global = settings.estimator == Estimator::kTwoNnGlobal;
   const std::size_t neighbors = global ? 2 : static_cast<std::size_t>(settings.neighbors);
   const NeighborLists lists = FindNeighbors(cloud, queries, neighbors, pool, estimate);
+  estimate.near_duplicates = CountNearDuplicates(lists);
   if (global || settings.estimator == Estimator::kGride) {
     const GlobalDimension global_fit = EstimateGlobal(lists, queries, cloud.points(), settings);
     estimate.mean = global_fit.dimension;
@@ -108,7 +135,10 @@ absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const Estimator
   if (absl::Status status = ValidateShape(rows); !status.ok()) return status;
   const absl::Duration start = clock.Monotonic();
   if (pointwise != nullptr) *pointwise = {};
-  const PreparedCloud prepared = PrepareCloud(rows, settings.max_points, settings.seed, pool);
+  PreparedCloud prepared = PrepareCloud(rows, settings.max_points, settings.seed, pool);
+  if (settings.duplicate_tolerance > 0) {
+    prepared = DropNearDuplicates(std::move(prepared), rows, settings, pool);
+  }
   CloudEstimate estimate;
   estimate.settings = settings;
   estimate.rows = static_cast<std::int64_t>(rows.points());

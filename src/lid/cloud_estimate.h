@@ -27,14 +27,19 @@ struct CloudEstimate {
   std::optional<double> mean;            // none where no point has a valid LID
   std::optional<double> std;             // spread of the pointwise LID, ddof 1; none below 2 points
   std::optional<double> standard_error;  // of `mean`, for a new draw of the cloud
+  // 1 / (mean of 1 / LID_i) and its error: of kMle only, whose ratios average so without bias
+  // (MacKay & Ghahramani 2005).
+  std::optional<double> harmonic_mean;
+  std::optional<double> harmonic_mean_standard_error;
   std::vector<Quantile> quantiles;  // at kQuantiles, linear interpolation; empty without a mean
 
-  std::int64_t rows = 0;            // as given
-  std::int64_t nonfinite_rows = 0;  // dropped first
-  std::int64_t duplicate_rows = 0;  // dropped next, first kept
-  std::int64_t points = 0;          // what remained, after subsampling to max_points
-  std::int64_t queries = 0;         // points averaged over
-  std::int64_t invalid = 0;         // of the queries: those without a LID
+  std::int64_t rows = 0;             // as given
+  std::int64_t nonfinite_rows = 0;   // dropped first
+  std::int64_t duplicate_rows = 0;   // dropped next, first kept
+  std::int64_t points = 0;           // what remained, after subsampling to max_points
+  std::int64_t queries = 0;          // points averaged over
+  std::int64_t invalid = 0;          // of the queries: those without a LID
+  std::int64_t near_duplicates = 0;  // of the queries (near_duplicates.h)
   double variance = 0;  // mean squared Euclidean distance of the points to their centroid
   double recall = 1;    // measured share of true neighbors found; 1 for exact
   double seconds = 0;   // compute time

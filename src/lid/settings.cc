@@ -62,6 +62,12 @@ absl::Status Validate(const EstimatorSettings& settings) {
   absl::Status status = CheckRange("neighbors", settings.neighbors, kMinNeighbors, kMaxNeighbors);
   status.Update(CheckRange("max_points", settings.max_points, 1, kMaxCloudPoints));
   status.Update(CheckRange("queries", settings.queries, 0, kMaxCloudPoints));
+  const double tolerance = settings.duplicate_tolerance;
+  if (!(tolerance >= 0 && tolerance <= kMaxDuplicateTolerance)) {
+    status.Update(
+        absl::InvalidArgumentError(absl::StrCat("duplicate_tolerance: got ", tolerance, "; 0 to ",
+                                                kMaxDuplicateTolerance, " are allowed")));
+  }
   return status;
 }
 

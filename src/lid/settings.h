@@ -19,6 +19,7 @@ inline constexpr int kMinNeighbors = 4;
 inline constexpr int kMaxNeighbors = 2048;
 inline constexpr std::int64_t kMaxCloudPoints = 1'000'000;
 inline constexpr int kMaxDim = 65'536;
+inline constexpr double kMaxDuplicateTolerance = 0.5;
 
 // Defaults are the paper's (Ruppik et al. 2025), but for max_points, which is 60 000 there.
 struct EstimatorSettings {
@@ -30,6 +31,9 @@ struct EstimatorSettings {
   std::int64_t max_points = 10'000;  // N_max: more distinct valid rows are subsampled
   std::int64_t seed = 0;
   std::int64_t queries = 0;  // average over so many random points; 0: all
+  // Points nearer to each other than this share of the median distance to the nearest neighbor
+  // count as duplicates (near_duplicates.h); 0: only equal rows do.
+  double duplicate_tolerance = 0;
   friend bool operator==(const EstimatorSettings&, const EstimatorSettings&) = default;
 };
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/lid/scale_profile.h"
 
 namespace dimwatch {
 namespace {
@@ -125,6 +126,9 @@ EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
   }
   record.complete = record.incomplete_reason.empty();
   if (settings_.aligned) AddPairedChange(pointwise, cloud, record);
+  if (ScaleIsDue() && record.estimate.mean) {
+    record.scale_profile = ProfileScale(cloud.rows.view(), settings_.estimator, pool_);
+  }
   Append(record);
   record.rolling_mean = RollingMean();
   record.create_time = clock_.Now();
@@ -154,6 +158,11 @@ void ProbeTrack::AddPairedChange(const PointwiseLid& pointwise, const Cloud& clo
 
 void ProbeTrack::Append(const EstimateRecord& record) {
   series_.push_back({record.step, record.complete ? record.estimate.mean : std::nullopt});
+}
+
+bool ProbeTrack::ScaleIsDue() const {
+  const auto every = static_cast<std::size_t>(settings_.scale_every);
+  return every > 0 && series_.size() % every == 0;
 }
 
 std::optional<double> ProbeTrack::RollingMean() const {

@@ -58,6 +58,8 @@ class ProbeTrack {
   EstimateRecord Estimate(const Cloud& cloud);
   void AddPairedChange(const PointwiseLid& pointwise, const Cloud& cloud, EstimateRecord& record);
   void Append(const EstimateRecord& record);
+  // Whether the next estimate gets a scale profile: it follows from how many there are.
+  bool ScaleIsDue() const;
   std::optional<double> RollingMean() const;
 
   ProbeSettings settings_;

@@ -32,7 +32,8 @@ void VisitFields(Visitor& visit, Record& record) {
         estimate.rows, estimate.nonfinite_rows, estimate.duplicate_rows, estimate.points,
         estimate.queries, estimate.invalid, estimate.variance, estimate.recall, estimate.seconds,
         estimate.enough_points, record.window_fill, record.rolling_mean, record.paired_change,
-        record.paired_change_standard_error, record.create_time);
+        record.paired_change_standard_error, record.create_time, estimate.harmonic_mean,
+        estimate.harmonic_mean_standard_error, estimate.near_duplicates, record.scale_profile);
 }
 
 template <typename Visitor, typename Record>
@@ -124,6 +125,13 @@ class Reader {
   void Take(Step& value) { value.value = query_.Int(); }
   void Take(absl::Time& value) { value = absl::FromUnixNanos(query_.Int()); }
   void Take(std::optional<double>& value) { value = query_.OptionalReal(); }
+  void Take(std::optional<ScaleProfile>& value) {
+    const std::optional<std::string> text = query_.OptionalText();
+    if (!text.has_value()) return;
+    absl::StatusOr<ScaleProfile> parsed = FromJson<ScaleProfile>(*text);
+    status_.Update(parsed.status());
+    if (parsed.ok()) value = *std::move(parsed);
+  }
   void Take(std::optional<Step>& value) {
     const std::optional<std::int64_t> step = query_.OptionalInt();
     if (step.has_value()) value = Step{*step};

@@ -34,7 +34,8 @@ struct RecordTable<EstimateRecord> {
       "cursor, probe, step, complete, incomplete_reason, settings, mean, std, standard_error, "
       "quantiles, rows, nonfinite_rows, duplicate_rows, points, queries, invalid, variance, "
       "recall, seconds, enough_points, window_fill, rolling_mean, paired_change, "
-      "paired_change_standard_error, create_time";
+      "paired_change_standard_error, create_time, harmonic_mean, harmonic_mean_standard_error, "
+      "near_duplicates, scale_profile";
 };
 template <>
 struct RecordTable<ScalarRecord> {

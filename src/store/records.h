@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "src/base/types.h"
 #include "src/lid/cloud_estimate.h"
+#include "src/lid/scale_profile.h"
 #include "src/signal/types.h"
 #include "src/window/settings.h"
 
@@ -56,6 +57,7 @@ struct EstimateRecord {
   std::optional<double> rolling_mean;
   std::optional<double> paired_change;
   std::optional<double> paired_change_standard_error;
+  std::optional<ScaleProfile> scale_profile;  // ProbeSettings::scale_every
   absl::Time create_time;
 };
 

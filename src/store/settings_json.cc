@@ -40,7 +40,8 @@ json Encode(const EstimatorSettings& settings) {
           {"index", Name(settings.index)},
           {"max_points", settings.max_points},
           {"seed", settings.seed},
-          {"queries", settings.queries}};
+          {"queries", settings.queries},
+          {"duplicate_tolerance", Encode(settings.duplicate_tolerance)}};
 }
 
 json Encode(const ProbeSettings& probe) {
@@ -52,7 +53,8 @@ json Encode(const ProbeSettings& probe) {
           {"estimate_every", probe.estimate_every},
           {"estimator", Encode(probe.estimator)},
           {"aligned", probe.aligned},
-          {"dim", probe.dim}};
+          {"dim", probe.dim},
+          {"scale_every", probe.scale_every}};
 }
 
 json Encode(const SignalSettings& settings) {
@@ -64,6 +66,14 @@ json Encode(const SignalSettings& settings) {
           {"heartbeat_seconds", Encode(settings.heartbeat_seconds)},
           {"collapse_lid", Encode(settings.collapse_lid)},
           {"collapse_ratio", Encode(settings.collapse_ratio)}};
+}
+
+json Encode(const ScalePoint& point) {
+  const auto or_null = [](const std::optional<double>& value) {
+    return value ? Encode(*value) : json(nullptr);
+  };
+  return json::array({point.neighbors, point.parts, point.points, Encode(point.distance),
+                      or_null(point.dimension), or_null(point.standard_error)});
 }
 
 template <typename Value>
@@ -78,6 +88,10 @@ json Encode(const std::map<std::string, Value>& values) {
   json object = json::object();
   for (const auto& [name, value] : values) object[name] = Encode(value);
   return object;
+}
+
+json Encode(const ScaleProfile& profile) {
+  return {{"gride", Encode(profile.gride)}, {"twonn", Encode(profile.twonn)}};
 }
 
 json Encode(const PolicySettings& settings) {
@@ -133,6 +147,12 @@ void Decode(const json& from, double& value) {
   }
 }
 
+// A setting that older files lack.
+template <typename Value>
+void DecodeNewer(const json& from, const char* key, Value& value) {
+  if (from.contains(key)) Decode(from.at(key), value);
+}
+
 void Decode(const json& from, Quantile& value) {
   Decode(from.at(0), value.quantile);
   Decode(from.at(1), value.value);
@@ -147,6 +167,7 @@ void Decode(const json& from, EstimatorSettings& value) {
   Decode(from.at("max_points"), value.max_points);
   Decode(from.at("seed"), value.seed);
   Decode(from.at("queries"), value.queries);
+  DecodeNewer(from, "duplicate_tolerance", value.duplicate_tolerance);
 }
 
 void Decode(const json& from, ProbeSettings& value) {
@@ -159,6 +180,7 @@ void Decode(const json& from, ProbeSettings& value) {
   Decode(from.at("estimator"), value.estimator);
   Decode(from.at("aligned"), value.aligned);
   Decode(from.at("dim"), value.dim);
+  DecodeNewer(from, "scale_every", value.scale_every);
 }
 
 void Decode(const json& from, SignalSettings& value) {
@@ -170,6 +192,19 @@ void Decode(const json& from, SignalSettings& value) {
   Decode(from.at("heartbeat_seconds"), value.heartbeat_seconds);
   Decode(from.at("collapse_lid"), value.collapse_lid);
   Decode(from.at("collapse_ratio"), value.collapse_ratio);
+}
+
+void Decode(const json& from, std::optional<double>& value) {
+  if (!from.is_null()) Decode(from, value.emplace());
+}
+
+void Decode(const json& from, ScalePoint& value) {
+  Decode(from.at(0), value.neighbors);
+  Decode(from.at(1), value.parts);
+  Decode(from.at(2), value.points);
+  Decode(from.at(3), value.distance);
+  Decode(from.at(4), value.dimension);
+  Decode(from.at(5), value.standard_error);
 }
 
 template <typename Value>
@@ -185,6 +220,11 @@ void Decode(const json& from, std::map<std::string, Value>& values) {
   for (const auto& [name, element] : from.get_ref<const json::object_t&>()) {
     Decode(element, values[name]);
   }
+}
+
+void Decode(const json& from, ScaleProfile& value) {
+  Decode(from.at("gride"), value.gride);
+  Decode(from.at("twonn"), value.twonn);
 }
 
 void Decode(const json& from, PolicySettings& value) {
@@ -206,6 +246,7 @@ absl::StatusOr<std::string> ToJson(const PolicySettings& settings) { return Dump
 absl::StatusOr<std::string> ToJson(const std::vector<Quantile>& quantiles) {
   return Dump(quantiles);
 }
+absl::StatusOr<std::string> ToJson(const ScaleProfile& profile) { return Dump(profile); }
 absl::StatusOr<std::string> ToJson(const std::vector<SignalKind>& kinds) { return Dump(kinds); }
 absl::StatusOr<std::string> ToJson(const std::map<std::string, std::string>& labels) {
   return Dump(labels);
@@ -231,6 +272,7 @@ template absl::StatusOr<EstimatorSettings> FromJson(std::string_view);
 template absl::StatusOr<SignalSettings> FromJson(std::string_view);
 template absl::StatusOr<PolicySettings> FromJson(std::string_view);
 template absl::StatusOr<std::vector<Quantile>> FromJson(std::string_view);
+template absl::StatusOr<ScaleProfile> FromJson(std::string_view);
 template absl::StatusOr<std::vector<SignalKind>> FromJson(std::string_view);
 template absl::StatusOr<std::map<std::string, std::string>> FromJson(std::string_view);
 template absl::StatusOr<std::map<std::string, double>> FromJson(std::string_view);

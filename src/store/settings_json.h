@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "src/lid/cloud_estimate.h"
+#include "src/lid/scale_profile.h"
 #include "src/signal/types.h"
 #include "src/window/settings.h"
 
@@ -22,12 +23,13 @@ absl::StatusOr<std::string> ToJson(const EstimatorSettings& settings);
 absl::StatusOr<std::string> ToJson(const SignalSettings& settings);
 absl::StatusOr<std::string> ToJson(const PolicySettings& settings);
 absl::StatusOr<std::string> ToJson(const std::vector<Quantile>& quantiles);
+absl::StatusOr<std::string> ToJson(const ScaleProfile& profile);
 absl::StatusOr<std::string> ToJson(const std::vector<SignalKind>& kinds);
 absl::StatusOr<std::string> ToJson(const std::map<std::string, std::string>& labels);
 absl::StatusOr<std::string> ToJson(const std::map<std::string, double>& evidence);
 
-// The inverse: FromJson<ProbeSettings>(text), for every type above. DATA_LOSS, with what is wrong,
-// for any other text.
+// The inverse: FromJson<ProbeSettings>(text), for every type above. A setting that did not exist
+// when the text was written has its default. DATA_LOSS, with what is wrong, for any other text.
 template <typename Value>
 absl::StatusOr<Value> FromJson(std::string_view text);
 

@@ -126,6 +126,12 @@ std::optional<double> SqliteQuery::OptionalReal() {
   return std::nullopt;
 }
 
+std::optional<std::string> SqliteQuery::OptionalText() {
+  if (sqlite3_column_type(statement_, column_) != SQLITE_NULL) return Text();
+  ++column_;
+  return std::nullopt;
+}
+
 absl::Status SqliteQuery::TakeStatus() { return std::exchange(status_, absl::OkStatus()); }
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(

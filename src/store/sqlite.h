@@ -48,6 +48,7 @@ class SqliteQuery {
   std::string Text();
   std::optional<std::int64_t> OptionalInt();
   std::optional<double> OptionalReal();
+  std::optional<std::string> OptionalText();
   // The first error since the last call.
   absl::Status TakeStatus();
 

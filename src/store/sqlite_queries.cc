@@ -119,21 +119,26 @@ absl::StatusOr<std::vector<Record>> SelectSeries(SqliteConnection& connection, s
   const auto [after_step, after_name] = query.after.value_or(std::pair(Step{kLowest}, ""));
   const std::int64_t from = std::max(first, after_step.value);
   const int limit = std::max(query.limit, 0);
+  const bool profiled = kEstimates && query.with_scale_profile;
   if (query.name.empty()) {
     return SelectRecords<Record>(
         connection,
-        kEstimates ? "WHERE run = ? AND step >= ? AND step <= ? AND (step, probe) > (?, ?) "
-                     "ORDER BY step, probe LIMIT ?"
-                   : "WHERE run = ? AND step >= ? AND step <= ? AND (step, name) > (?, ?) "
-                     "ORDER BY step, name LIMIT ?",
+        profiled     ? "WHERE run = ? AND step >= ? AND step <= ? AND (step, probe) > (?, ?) "
+                       "AND scale_profile IS NOT NULL ORDER BY step, probe LIMIT ?"
+        : kEstimates ? "WHERE run = ? AND step >= ? AND step <= ? AND (step, probe) > (?, ?) "
+                       "ORDER BY step, probe LIMIT ?"
+                     : "WHERE run = ? AND step >= ? AND step <= ? AND (step, name) > (?, ?) "
+                       "ORDER BY step, name LIMIT ?",
         run_key, from, last, after_step.value, after_name, limit);
   }
   return SelectRecords<Record>(
       connection,
-      kEstimates ? "WHERE run = ? AND probe = ? AND step >= ? AND step <= ? AND (step, probe) > "
-                   "(?, ?) ORDER BY step LIMIT ?"
-                 : "WHERE run = ? AND name = ? AND step >= ? AND step <= ? AND (step, name) > "
-                   "(?, ?) ORDER BY step LIMIT ?",
+      profiled     ? "WHERE run = ? AND probe = ? AND step >= ? AND step <= ? AND (step, probe) > "
+                     "(?, ?) AND scale_profile IS NOT NULL ORDER BY step LIMIT ?"
+      : kEstimates ? "WHERE run = ? AND probe = ? AND step >= ? AND step <= ? AND (step, probe) > "
+                     "(?, ?) ORDER BY step LIMIT ?"
+                   : "WHERE run = ? AND name = ? AND step >= ? AND step <= ? AND (step, name) > "
+                     "(?, ?) ORDER BY step LIMIT ?",
       run_key, query.name, from, last, after_step.value, after_name, limit);
 }
 

@@ -113,8 +113,16 @@ CREATE TABLE states (
 ) WITHOUT ROWID;
 )sql";
 
+// What estimates said before there were these columns: nothing.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE estimates ADD COLUMN harmonic_mean REAL;
+ALTER TABLE estimates ADD COLUMN harmonic_mean_standard_error REAL;
+ALTER TABLE estimates ADD COLUMN near_duplicates INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE estimates ADD COLUMN scale_profile TEXT;
+)sql";
+
 // Entry v brings a file of version v to version v + 1. Released entries never change.
-constexpr std::array<const char*, kSqliteSchemaVersion> kMigrations = {kVersion1};
+constexpr std::array<const char*, kSqliteSchemaVersion> kMigrations = {kVersion1, kVersion2};
 
 }  // namespace
 

@@ -14,7 +14,7 @@
 
 namespace dimwatch {
 
-inline constexpr int kSqliteSchemaVersion = 1;  // PRAGMA user_version
+inline constexpr int kSqliteSchemaVersion = 2;  // PRAGMA user_version
 
 // Creates the tables, or brings them to kSqliteSchemaVersion, in one transaction.
 // FAILED_PRECONDITION if the file belongs to a newer dimwatch or to another program.

@@ -21,6 +21,7 @@ struct SeriesQuery {
   std::optional<Step> min_step;
   std::optional<Step> max_step;
   std::optional<std::pair<Step, std::string>> after;
+  bool with_scale_profile = false;  // only estimates that have one
   int limit = 1000;
 };
 

@@ -84,6 +84,10 @@ absl::Status Validate(const ProbeSettings& settings) {
     return Invalid(settings, absl::StrCat("dim ", settings.dim, " got; allowed are 1 to ", kMaxDim,
                                           ", or 0 to take it from the first batch"));
   }
+  if (settings.scale_every < 0 || settings.scale_every > kMaxScaleEvery) {
+    return Invalid(settings, absl::StrCat("scale_every ", settings.scale_every,
+                                          " got; allowed are 0 (never) to ", kMaxScaleEvery));
+  }
   return settings.window == WindowKind::kSnapshot ? ValidateSnapshot(settings)
                                                   : ValidateRolling(settings);
 }

@@ -11,6 +11,8 @@ namespace dimwatch {
 
 enum class WindowKind { kSnapshot, kRolling };
 
+inline constexpr std::int64_t kMaxScaleEvery = 1'000'000;
+
 // A probe's declaration with every default resolved.
 struct ProbeSettings {
   ProbeIdentity identity;
@@ -20,6 +22,9 @@ struct ProbeSettings {
   EstimatorSettings estimator;
   bool aligned = false;
   int dim = 0;  // 0: not known before the first batch
+  // Of every so many estimates of the probe, counted from its first, the first gets a scale
+  // profile; 0: none.
+  std::int64_t scale_every = 0;
   friend bool operator==(const ProbeSettings&, const ProbeSettings&) = default;
 };
 

@@ -49,11 +49,17 @@ class Line {
   void Add(const Quantile& value) { Of(value.quantile, value.value); }
   void Add(const EstimatorSettings& value) {
     Of(value.estimator, value.neighbors, value.cdf, value.fit, value.index, value.max_points,
-       value.seed, value.queries);
+       value.seed, value.queries, value.duplicate_tolerance);
   }
+  void Add(const ScalePoint& value) {
+    Of(value.neighbors, value.parts, value.points, value.distance, value.dimension,
+       value.standard_error);
+  }
+  void Add(const ScaleProfile& value) { Of(value.gride, value.twonn); }
   void Add(const ProbeSettings& value) {
     Of(value.identity.name, value.identity.split, value.identity.layer, value.window,
-       value.window_points, value.estimate_every, value.estimator, value.aligned, value.dim);
+       value.window_points, value.estimate_every, value.estimator, value.aligned, value.dim,
+       value.scale_every);
   }
   void Add(const SignalSettings& value) {
     Of(value.warmup, value.patience, value.cooldown, value.min_delta, value.z_score,
@@ -83,7 +89,9 @@ std::string Describe(const EstimateRecord& record) {
           estimate.quantiles, estimate.rows, estimate.nonfinite_rows, estimate.duplicate_rows,
           estimate.points, estimate.queries, estimate.invalid, estimate.variance, estimate.recall,
           estimate.seconds, estimate.enough_points, record.window_fill, record.rolling_mean,
-          record.paired_change, record.paired_change_standard_error, record.create_time);
+          record.paired_change, record.paired_change_standard_error, record.create_time,
+          estimate.harmonic_mean, estimate.harmonic_mean_standard_error, estimate.near_duplicates,
+          record.scale_profile);
 }
 
 std::string Describe(const ScalarRecord& record) {

@@ -61,7 +61,8 @@ class RandomRecords {
             .max_points = Int(1, 1'000'000),
             .seed = Int(std::numeric_limits<std::int64_t>::min(),
                         std::numeric_limits<std::int64_t>::max()),
-            .queries = Int(0, 10'000)};
+            .queries = Int(0, 10'000),
+            .duplicate_tolerance = Double()};
   }
 
   ProbeSettings Probe(std::string name) {
@@ -73,6 +74,7 @@ class RandomRecords {
     probe.estimator = Estimating();
     probe.aligned = Flip();
     probe.dim = static_cast<int>(Int(0, 65'536));
+    probe.scale_every = Int(0, 1'000'000);
     return probe;
   }
 
@@ -131,8 +133,9 @@ class RandomRecords {
     if (Flip()) {
       for (const double quantile : kQuantiles) estimate.quantiles.push_back({quantile, Double()});
     }
-    for (std::int64_t* count : {&estimate.rows, &estimate.nonfinite_rows, &estimate.duplicate_rows,
-                                &estimate.points, &estimate.queries, &estimate.invalid}) {
+    for (std::int64_t* count :
+         {&estimate.rows, &estimate.nonfinite_rows, &estimate.duplicate_rows, &estimate.points,
+          &estimate.queries, &estimate.invalid, &estimate.near_duplicates}) {
       *count = Int(0, 1'000'000);
     }
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -145,7 +148,25 @@ class RandomRecords {
     record.paired_change = MaybeDouble();
     record.paired_change_standard_error = MaybeDouble();
     record.create_time = Time();
+    estimate.harmonic_mean = MaybeDouble();
+    estimate.harmonic_mean_standard_error = MaybeDouble();
+    if (Flip()) record.scale_profile = Profile();
     return record;
+  }
+
+  ScaleProfile Profile() {
+    ScaleProfile profile;
+    for (std::vector<ScalePoint>* curve : {&profile.gride, &profile.twonn}) {
+      for (std::int64_t i = Int(0, 3); i > 0; --i) {
+        curve->push_back({.neighbors = Int(2, 256),
+                          .parts = Int(1, 1000),
+                          .points = Int(1, 1'000'000),
+                          .distance = Double(),
+                          .dimension = MaybeDouble(),
+                          .standard_error = MaybeDouble()});
+      }
+    }
+    return profile;
   }
 
   ScalarRecord Scalar(std::int64_t cursor, std::string name, Step step) {

@@ -29,6 +29,7 @@ TEST(SettingsJsonTest, EveryTypeComesBackEqual) {
     ExpectRoundTrip(run.labels);
     ExpectRoundTrip(random.Probe("train/last"));
     ExpectRoundTrip(random.Kinds());
+    ExpectRoundTrip(random.Profile());
     ExpectRoundTrip(random.Estimate(1, "p", Step{1}).estimate.quantiles);
     ExpectRoundTrip(random.SignalChange(1).signal.evidence);
   }
@@ -65,6 +66,19 @@ TEST(SettingsJsonTest, OtherTextIsDataLoss) {
   EXPECT_TRUE(absl::IsDataLoss(FromJson<EstimatorSettings>("[]").status()));
   EXPECT_TRUE(absl::IsDataLoss(FromJson<std::vector<Quantile>>("[[0.5]]").status()));
   EXPECT_TRUE(absl::IsDataLoss((FromJson<std::map<std::string, double>>("[1]").status())));
+}
+
+TEST(SettingsJsonTest, SettingsOfAnOlderFileHaveTheDefaultsOfNewerOnes) {
+  ProbeSettings probe;
+  probe.identity = {"train/last", Split::kTrain, "last"};
+  std::string text = *ToJson(probe);
+  for (const std::string newer : {R"("duplicate_tolerance":0.0,)", R"("scale_every":0,)"}) {
+    ASSERT_NE(text.find(newer), std::string::npos) << text;
+    text.erase(text.find(newer), newer.size());
+  }
+  const absl::StatusOr<ProbeSettings> back = FromJson<ProbeSettings>(text);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, probe);
 }
 
 TEST(SettingsJsonTest, TextThatIsNotUtf8IsRefused) {

@@ -218,7 +218,7 @@ TEST_F(SqliteDamageTest, AFullDiskRefusesCommitsAndLosesNone) {
   {
     const auto store = Open();
     ASSERT_TRUE(store->Commit({.run = random.Run("r")}).ok());
-    limit.rlim_cur = 512 << 10;
+    limit.rlim_cur = 1 << 20;
     ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
     std::int64_t step = 0;
     absl::Status status;

@@ -66,6 +66,64 @@ ScalarRecord PlainScalar(std::int64_t cursor, const std::string& name, std::int6
   return {cursor, name, Step{step}, static_cast<double>(cursor)};
 }
 
+TEST_F(SqliteStoreTest, AFileOfTheFirstVersionIsBroughtToThePresentOne) {
+  RandomRecords random(5);
+  EstimateRecord estimate = random.Estimate(1, "p", Step{10});
+  estimate.estimate.harmonic_mean = estimate.estimate.harmonic_mean_standard_error = std::nullopt;
+  estimate.estimate.near_duplicates = 0;
+  estimate.scale_profile = std::nullopt;
+  Commit({.run = random.Run("r"), .estimates = {estimate}});
+  store_.reset();
+  {
+    RawDatabase raw(file_);
+    for (const char* column :
+         {"harmonic_mean", "harmonic_mean_standard_error", "near_duplicates", "scale_profile"}) {
+      raw.Execute(absl::StrCat("ALTER TABLE estimates DROP COLUMN ", column));
+    }
+    raw.Execute("PRAGMA user_version = 1");
+  }
+  Reopen();
+  EXPECT_EQ(Events("r"), std::vector<std::string>{Describe(estimate)});
+  EstimateRecord next = random.Estimate(2, "p", Step{20});
+  next.scale_profile = random.Profile();
+  Commit({.run = random.Run("r"), .estimates = {next}});
+  Reopen();
+  EXPECT_EQ(Events("r"), (std::vector<std::string>{Describe(estimate), Describe(next)}));
+}
+
+TEST_F(SqliteStoreTest, EstimatesWithAScaleProfileAreReadAlonePageByPage) {
+  RunChanges changes;
+  changes.run = PlainRun("r");
+  RandomRecords random(6);
+  for (std::int64_t i = 1; i <= 20; ++i) {
+    EstimateRecord record = PlainEstimate(i, i % 2 == 0 ? "a" : "b", i);
+    if (i % 5 == 0) record.scale_profile = random.Profile();
+    changes.estimates.push_back(record);
+  }
+  Commit(changes);
+  SeriesQuery query;
+  query.with_scale_profile = true;
+  query.limit = 3;
+  const auto steps = [&] {
+    const std::vector<EstimateRecord> records = store_->ReadEstimates("r", query).value();
+    std::vector<std::int64_t> found;
+    for (const EstimateRecord& record : records) {
+      EXPECT_TRUE(record.scale_profile);
+      found.push_back(record.step.value);
+    }
+    return found;
+  };
+  EXPECT_EQ(steps(), (std::vector<std::int64_t>{5, 10, 15}));
+  query.after = {Step{15}, "b"};
+  EXPECT_EQ(steps(), std::vector<std::int64_t>{20});
+  query.after.reset();
+  query.name = "b";
+  EXPECT_EQ(steps(), (std::vector<std::int64_t>{5, 15}));
+  // A job that goes back takes the profiles with the estimates.
+  Commit({.run = PlainRun("r"), .rewinds = {{21, "b", "", Step{8}}}});
+  EXPECT_EQ(steps(), std::vector<std::int64_t>{5});
+}
+
 TEST_F(SqliteStoreTest, EveryKindOfRecordComesBackBitForBit) {
   RandomRecords random(1);
   for (int i = 0; i < 40; ++i) {

@@ -17,25 +17,12 @@ namespace {
 
 constexpr std::size_t kChunkRows = 256;
 
-// Equal rows have equal hashes. None for a row that is not finite.
-std::optional<std::uint64_t> HashRow(std::span<const float> row, std::vector<float>& scratch) {
-  scratch.resize(row.size());
-  bool finite = true;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    finite &= std::isfinite(row[i]);
-    scratch[i] = row[i] + 0.0f;  // -0 becomes 0
-  }
-  if (!finite) return std::nullopt;
-  return XXH3_64bits(scratch.data(), scratch.size() * sizeof(float));
-}
-
 std::vector<std::optional<std::uint64_t>> HashRows(PointCloudView cloud, ThreadPool& pool) {
   std::vector<std::optional<std::uint64_t>> hashes(cloud.points());
   pool.ParallelFor((cloud.points() + kChunkRows - 1) / kChunkRows, [&](std::size_t chunk) {
-    std::vector<float> scratch;
     const std::size_t end = std::min(cloud.points(), (chunk + 1) * kChunkRows);
     for (std::size_t i = chunk * kChunkRows; i < end; ++i) {
-      hashes[i] = HashRow(cloud.row(i), scratch);
+      hashes[i] = HashRow(cloud.row(i));
     }
   });
   return hashes;
@@ -57,6 +44,18 @@ void KeepDistinct(PointCloudView cloud, std::span<const HashedRow> run,
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> HashRow(std::span<const float> row) {
+  thread_local std::vector<float> scratch;
+  scratch.resize(row.size());
+  bool finite = true;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    finite &= std::isfinite(row[i]);
+    scratch[i] = row[i] + 0.0f;  // -0 becomes 0
+  }
+  if (!finite) return std::nullopt;
+  return XXH3_64bits(scratch.data(), scratch.size() * sizeof(float));
+}
 
 PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::int64_t seed,
                            ThreadPool& pool) {

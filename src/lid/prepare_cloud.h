@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct PreparedCloud {
 // ChooseUniformly. Does not depend on the number of threads. O(rows x dim).
 PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::int64_t seed,
                            ThreadPool& pool);
+
+// Equal rows have equal hashes (-0 equals 0). None for a row with a NaN or an infinity.
+std::optional<std::uint64_t> HashRow(std::span<const float> row);
 
 // Mean squared Euclidean distance of the points to their centroid; 0 for no point.
 double Variance(const CloudRows& rows, ThreadPool& pool);

@@ -52,7 +52,7 @@ NeighborLists FindNeighbors(const CloudRows& cloud, std::span<const std::uint32_
   }
   const auto seed = static_cast<std::uint64_t>(estimate.settings.seed);
   NeighborLists lists = HnswEngine(seed).Search(cloud, queries, neighbors, neighbors, pool);
-  estimate.recall = MeasureRecall(cloud, queries, lists, seed, pool);
+  estimate.recall = MeasureRecall(cloud, queries, lists, seed, pool).ratio;
   return lists;
 }
 

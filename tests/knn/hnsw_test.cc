@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "src/knn/distance.h"
 #include "src/knn/exact.h"
@@ -22,7 +24,7 @@ TEST(HnswEngineTest, FindsNearlyAllWithTrueDistances) {
   const CloudRows rows(cloud.view());
   const NeighborLists lists = SearchAll(HnswEngine(1), cloud, 32);
   ThreadPool pool(0);
-  EXPECT_GT(MeasureRecall(rows, testing::AllPoints(3000), lists, 1, pool), 0.98);
+  EXPECT_GT(MeasureRecall(rows, testing::AllPoints(3000), lists, 1, pool).ratio, 0.99);
   for (std::size_t p = 0; p < rows.points(); p += 100) {
     EXPECT_TRUE(std::ranges::is_sorted(lists.distances(p)));
     for (std::size_t j = 0; j < 32; ++j) {
@@ -51,18 +53,33 @@ TEST(HnswEngineTest, FarApartClustersAndDuplicatesStillGetFullLists) {
   }
 }
 
-TEST(RecallTest, IsTheShareOfTrueNeighborsFound) {
-  const PointCloud cloud = testing::Gaussian(500, 10, 7);
+TEST(HnswEngineTest, TwoGraphsFindNearlyAllWhereverTheNeighborsAre) {
+  // In order of their first component: the neighbors of most points are all in one graph.
+  PointCloud cloud = testing::Gaussian(8192, 6, 8);
+  for (std::size_t p = 0; p < 8192; ++p) cloud.data()[p * 6] += 0.01f * static_cast<float>(p);
   const CloudRows rows(cloud.view());
-  NeighborLists lists = SearchAll(ExactEngine(), cloud, 10);
+  std::vector<std::uint32_t> queries;
+  for (std::uint32_t p = 0; p < 8192; p += 16) queries.push_back(p);
+  ThreadPool pool(1);
+  const NeighborLists lists = HnswEngine(1).Search(rows, queries, 64, 64, pool);
+  const Recall recall = MeasureRecall(rows, queries, lists, 1, pool);
+  EXPECT_GT(recall.ratio, 0.99);
+  EXPECT_GT(recall.low, 0.98);
+}
+
+TEST(HnswEngineTest, MoreEffortFindsMore) {
+  const PointCloud cloud = testing::Gaussian(4000, 40, 9);
+  const CloudRows rows(cloud.view());
+  std::vector<std::uint32_t> queries(200);
+  std::iota(queries.begin(), queries.end(), 0u);
   ThreadPool pool(0);
-  EXPECT_EQ(MeasureRecall(rows, testing::AllPoints(500), lists, 1, pool), 1);
-  const NeighborLists farther = SearchAll(ExactEngine(), cloud, 12);
-  for (std::size_t p = 0; p < 500; ++p) {  // the two nearest are missed
-    std::ranges::copy(farther.ids(p).subspan(2), lists.ids(p).begin());
-    std::ranges::copy(farther.distances(p).subspan(2), lists.distances(p).begin());
-  }
-  EXPECT_NEAR(MeasureRecall(rows, testing::AllPoints(500), lists, 1, pool), 0.8, 1e-12);
+  const auto recall = [&](std::size_t effort) {
+    const NeighborLists lists = HnswEngine(1, effort).Search(rows, queries, 20, 20, pool);
+    return MeasureRecall(rows, queries, lists, 1, pool).ratio;
+  };
+  const double less = recall(1);
+  EXPECT_LT(less, 0.99);  // a hard cloud
+  EXPECT_GT(recall(4), less + 0.005);
 }
 
 }  // namespace

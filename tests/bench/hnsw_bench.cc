@@ -1,0 +1,62 @@
+// Our graphs against plain hnswlib. README.md says how to read it.
+#include <benchmark/benchmark.h>
+
+#include <numeric>
+#include <vector>
+
+#include "src/knn/hnsw.h"
+#include "src/knn/recall.h"
+#include "tests/bench/plain_hnsw.h"
+#include "tests/bench/work.h"
+#include "tests/testing/shapes.h"
+
+namespace dimwatch::bench {
+namespace {
+
+constexpr std::size_t kNeighbors = 128;
+
+using Plain = NeighborLists (*)(PointCloudView, std::size_t, const PlainSettings&, ThreadPool&);
+
+// Settings of hnswlib's own documentation, and those that our engine uses for one graph.
+constexpr PlainSettings kDocumented = {};
+constexpr PlainSettings kSame = {
+    .links = 16, .build_breadth = 100, .search_breadth = SearchBreadth(kNeighbors, 1)};
+
+void AllNeighbors(benchmark::State& state, Plain plain, const PlainSettings& settings) {
+  const auto points = static_cast<std::size_t>(state.range(0));
+  const PointCloud cloud = testing::Embedded(testing::Gaussian(points, 15, 1),
+                                             static_cast<std::size_t>(state.range(1)), 2);
+  const CloudRows rows(cloud.view());
+  std::vector<std::uint32_t> all(points);
+  std::iota(all.begin(), all.end(), 0u);
+  ThreadPool pool(1);  // and the caller's
+  NeighborLists theirs, ours;
+  Seconds theirs_seconds, ours_seconds;
+  for ([[maybe_unused]] auto iteration : state) {
+    theirs_seconds += Time([&] { theirs = plain(cloud.view(), kNeighbors, settings, pool); });
+    const Seconds seconds =
+        Time([&] { ours = HnswEngine(1).Search(rows, all, kNeighbors, kNeighbors, pool); });
+    ours_seconds += seconds;
+    state.SetIterationTime(seconds.wall);
+  }
+  state.counters["throughput_ratio"] = theirs_seconds.wall / ours_seconds.wall;
+  state.counters["cpu_throughput_ratio"] = theirs_seconds.cpu / ours_seconds.cpu;
+  state.counters["recall"] = MeasureRecall(rows, all, ours, 1, pool).ratio;
+  state.counters["plain_recall"] = MeasureRecall(rows, all, theirs, 1, pool).ratio;
+  state.counters["plain_seconds"] = theirs_seconds.wall / static_cast<double>(state.iterations());
+}
+
+#define DIMWATCH_COMPARE(name, plain, settings)          \
+  BENCHMARK_CAPTURE(AllNeighbors, name, plain, settings) \
+      ->Args({10'000, 128})                              \
+      ->Args({10'000, 768})                              \
+      ->UseManualTime()                                  \
+      ->Iterations(1)                                    \
+      ->Unit(benchmark::kSecond)
+
+DIMWATCH_COMPARE(same_flags_same_settings, &PlainHnsw, kSame);
+DIMWATCH_COMPARE(same_flags_documented_settings, &PlainHnsw, kDocumented);
+DIMWATCH_COMPARE(native_same_settings, &PlainHnswNative, kSame);
+
+}  // namespace
+}  // namespace dimwatch::bench

@@ -46,6 +46,7 @@ std::int64_t RowsOf(const v1::IngestRequest& request);
 
 // --- Out (convert_result.cc) ---
 google::protobuf::Timestamp ToProto(absl::Time time);
+v1::Split ToProto(Split split);
 v1::EstimatorConfig ToProto(const EstimatorSettings& settings);
 v1::ProbeConfig ToProto(const ProbeSettings& settings);
 v1::RunConfig ConfigToProto(const RunRecord& run);

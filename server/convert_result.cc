@@ -35,18 +35,6 @@ v1::IndexKind ToProto(IndexKind index) {
   return v1::INDEX_KIND_UNSPECIFIED;
 }
 
-v1::Split ToProto(Split split) {
-  switch (split) {
-    case Split::kTrain:
-      return v1::SPLIT_TRAIN;
-    case Split::kValidation:
-      return v1::SPLIT_VALIDATION;
-    case Split::kOther:
-      return v1::SPLIT_OTHER;
-  }
-  return v1::SPLIT_UNSPECIFIED;
-}
-
 v1::SignalState ToProto(SignalState state) {
   switch (state) {
     case SignalState::kInactive:
@@ -89,6 +77,18 @@ v1::PolicyConfig ToProto(const PolicySettings& settings) {
 }
 
 }  // namespace
+
+v1::Split ToProto(Split split) {
+  switch (split) {
+    case Split::kTrain:
+      return v1::SPLIT_TRAIN;
+    case Split::kValidation:
+      return v1::SPLIT_VALIDATION;
+    case Split::kOther:
+      return v1::SPLIT_OTHER;
+  }
+  return v1::SPLIT_UNSPECIFIED;
+}
 
 google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp out;

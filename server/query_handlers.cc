@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "server/convert.h"
 #include "server/errors.h"
+#include "server/layer_profile.h"
 #include "server/limits.h"
 #include "server/page_token.h"
 #include "server/version.h"
@@ -258,6 +259,13 @@ absl::StatusOr<std::vector<v1::SeriesPoint>> QueryHandlers::Series(
     }
   }
   return points;
+}
+
+absl::Status QueryHandlers::GetLayerProfile(const v1::GetLayerProfileRequest& request,
+                                            v1::GetLayerProfileResponse& response) {
+  const absl::StatusOr<std::shared_ptr<const RunView>> view = monitor_.GetRun(request.run_id());
+  if (!view.ok()) return view.status();
+  return FillLayerProfile(**view, store_, request, response);
 }
 
 absl::Status QueryHandlers::GetServerInfo(const v1::GetServerInfoRequest& /*request*/,

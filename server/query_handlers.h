@@ -39,6 +39,8 @@ class QueryHandlers {
                            v1::GetDecisionResponse& response);
   absl::Status CompareRuns(const v1::CompareRunsRequest& request,
                            v1::CompareRunsResponse& response);
+  absl::Status GetLayerProfile(const v1::GetLayerProfileRequest& request,
+                               v1::GetLayerProfileResponse& response);
   absl::Status GetServerInfo(const v1::GetServerInfoRequest& request,
                              v1::GetServerInfoResponse& response);
 

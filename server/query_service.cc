@@ -52,6 +52,13 @@ grpc::ServerUnaryReactor* QueryService::CompareRuns(grpc::CallbackServerContext*
                   [=, this] { return query_handlers_.CompareRuns(*request, *response); });
 }
 
+grpc::ServerUnaryReactor* QueryService::GetLayerProfile(grpc::CallbackServerContext* context,
+                                                        const v1::GetLayerProfileRequest* request,
+                                                        v1::GetLayerProfileResponse* response) {
+  return RunUnary(context, handlers_,
+                  [=, this] { return query_handlers_.GetLayerProfile(*request, *response); });
+}
+
 grpc::ServerUnaryReactor* QueryService::GetServerInfo(grpc::CallbackServerContext* context,
                                                       const v1::GetServerInfoRequest* request,
                                                       v1::GetServerInfoResponse* response) {

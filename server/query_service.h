@@ -37,6 +37,9 @@ class QueryService final : public v1::QueryService::CallbackService {
   grpc::ServerUnaryReactor* CompareRuns(grpc::CallbackServerContext* context,
                                         const v1::CompareRunsRequest* request,
                                         v1::CompareRunsResponse* response) override;
+  grpc::ServerUnaryReactor* GetLayerProfile(grpc::CallbackServerContext* context,
+                                            const v1::GetLayerProfileRequest* request,
+                                            v1::GetLayerProfileResponse* response) override;
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* request,
                                           v1::GetServerInfoResponse* response) override;

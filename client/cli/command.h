@@ -21,6 +21,7 @@ void AddReplayCommand(CLI::App& app, Action& action);
 // With one.
 void AddRunsCommand(CLI::App& app, Action& action);
 void AddShowCommand(CLI::App& app, Action& action);
+void AddLayersCommand(CLI::App& app, Action& action);
 void AddWatchCommand(CLI::App& app, Action& action);
 void AddCompareCommand(CLI::App& app, Action& action);
 void AddExportCommand(CLI::App& app, Action& action);

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   dimwatch::cli::AddReplayCommand(app, action);
   dimwatch::cli::AddRunsCommand(app, action);
   dimwatch::cli::AddShowCommand(app, action);
+  dimwatch::cli::AddLayersCommand(app, action);
   dimwatch::cli::AddWatchCommand(app, action);
   dimwatch::cli::AddCompareCommand(app, action);
   dimwatch::cli::AddExportCommand(app, action);

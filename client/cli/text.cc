@@ -74,6 +74,15 @@ std::string Sparkline(const std::vector<std::optional<double>>& values, std::siz
   return line;
 }
 
+std::string Bar(double share, std::size_t width) {
+  static constexpr std::array<const char*, 8> kParts = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const auto eighths =
+      static_cast<std::size_t>(std::lround(share * static_cast<double>(8 * width)));
+  std::string bar;
+  for (std::size_t i = 0; i < eighths / 8; ++i) bar += "█";
+  return bar + kParts[eighths % 8];
+}
+
 std::string Colored(const std::string& text, Color color, bool enabled) {
   if (!enabled || color == Color::kNone) return text;
   static constexpr std::array<const char*, 5> kCodes = {"0", "31", "32", "33", "2"};

@@ -19,6 +19,9 @@ std::string MeanText(const v1::Estimate& estimate);
 // ones. Values that are not there are blanks.
 std::string Sparkline(const std::vector<std::optional<double>>& values, std::size_t width);
 
+// A bar of eighths of a column, `width` columns long for a share of 1. REQUIRES: 0 <= share <= 1.
+std::string Bar(double share, std::size_t width);
+
 enum class Color { kNone, kRed, kGreen, kYellow, kDim };
 // Wraps `text` if `enabled`.
 std::string Colored(const std::string& text, Color color, bool enabled);

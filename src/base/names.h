@@ -14,6 +14,9 @@ inline constexpr std::size_t kMaxNameLength = 128;
 // what `field` got and what is allowed.
 absl::Status ValidateName(std::string_view field, std::string_view name);
 
+// Whether `a` comes before `b` where numbers count as numbers: layer.2 before layer.10.
+bool NaturalLess(std::string_view a, std::string_view b);
+
 // Text from outside as it may stand in a message: in quotes, shortened, with control characters,
 // quotes and bytes above 127 escaped.
 std::string Quoted(std::string_view text);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace dimwatch {
 namespace {
@@ -37,6 +38,18 @@ TEST(ValidateNameTest, NoControlCharacterReachesTheMessage) {
 
 TEST(ValidateNameTest, LettersBeyondAsciiAreRefused) {
   EXPECT_THAT(Message("caf\xc3\xa9"), HasSubstr("\\xc3"));
+}
+
+TEST(NaturalLessTest, NumbersCountAsNumbers) {
+  const std::vector<std::string> sorted = {"",          "embed",    "layer.0",    "layer.1",
+                                           "layer.1.b", "layer.02", "layer.2",    "layer.10",
+                                           "layer.10a", "layer.b",  "layer.b.20", "layers"};
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    for (std::size_t j = 0; j < sorted.size(); ++j) {
+      EXPECT_EQ(NaturalLess(sorted[i], sorted[j]), i < j) << sorted[i] << " and " << sorted[j];
+    }
+  }
+  EXPECT_TRUE(NaturalLess("a" + std::string(40, '9'), "a1" + std::string(40, '0')));
 }
 
 TEST(QuotedTest, LongTextIsCutShort) { EXPECT_LT(Quoted(std::string(100'000, 'x')).size(), 200u); }

@@ -45,6 +45,33 @@ def test_show_states_mean_error_points_and_settings(dimwatch, server, finished):
     assert run["decision"]["reason"] in text
 
 
+def test_layers_stand_side_by_side_in_their_order(dimwatch, server, client):
+    layers = [f"layer.{i}" for i in range(11)]
+    client.create("deep", probes=[f"validation/{layer}" for layer in reversed(layers + ["layer.99"])])
+    stream = client.open("deep")
+    for seq, layer in enumerate(layers, 1):
+        stream.samples(seq, step=5, probe=f"validation/{layer}", rows=cloud(seq))
+    stream.durable(len(layers))
+    client.finish("deep")
+    lines = dimwatch("layers", "deep", "--json", server=server.grpc).lines
+    assert [(line["type"], line["layer"], line["split"], line["step"]) for line in lines] == [
+        ("layer", layer, "validation", 5) for layer in layers
+    ]
+    out = dimwatch("layers", "deep", "--split", "validation", "--step", 5, server=server.grpc).out
+    title, header, *rows, _, missing = out.splitlines()
+    assert title == "split validation, step 5"
+    assert header.split()[:2] == ["LAYER", "STEP"]
+    assert missing == "no estimate at this step: validation/layer.99"
+    assert [row.split()[0] for row in rows] == layers
+    highest = max(line["mean"] for line in lines)
+    for row, line in zip(rows, lines):
+        assert f"{line['mean']:.2f} ± {line['standard_error']:.2f}" in row
+        assert "twonn paper ols exact" in row and "100%" in row
+        assert abs(row.count("█") - 32 * line["mean"] / highest) <= 1
+    assert dimwatch("layers", "deep", "--split", "test", server=server.grpc).code == 1
+    assert "no estimate" in dimwatch("layers", "deep", "--step", 6, server=server.grpc).out
+
+
 def test_an_incomplete_estimate_is_marked(dimwatch, server, client):
     client.create("incomplete")
     stream = client.open("incomplete")

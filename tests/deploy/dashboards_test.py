@@ -73,8 +73,26 @@ def test_variables_are_defined_before_they_are_used_and_used_at_all(board):
         used = re.findall(r"\$(\w+)", variable["query"]["query"])
         assert set(used) <= set(names[:place]), variable["name"]
     text = json.dumps([board["panels"], variables])
-    used = {a or b for a, b in re.findall(r"\$(?:\{(\w+)\}|(\w+))", text)} - {"__rate_interval", "__range"}
+    used = {a or b for a, b in re.findall(r"\$(?:\{([a-z_]\w*)\}|([a-z_]\w*))", text)} - {"__rate_interval", "__range"}
     assert used == set(names)
+
+
+def test_layers_are_sorted_by_their_numbers():
+    panel = next(p for p in panels(BOARDS["run"]) if p["title"] == "LID by layer")
+    [pattern] = {
+        pattern
+        for target in panel["targets"]
+        for pattern in re.findall(r'"\$\{1\}0\$2\$3", "probe", "([^"]+)"', target["expr"])
+    }
+    names = [f"train/layer.{i}" for i in range(12)] + ["train/h.2.attn", "train/h.10.attn", "train/last"]
+
+    def key(name):
+        found = re.fullmatch(pattern, name)
+        return f"{found[1]}0{found[2]}{found[3] or ''}" if found else name
+
+    assert sorted(names, key=key) == names[12:14] + [names[14]] + names[:12]
+    sort = next(t for t in panel["transformations"] if t["id"] == "sortBy")
+    assert sort["options"]["sort"] == [{"field": "layer", "desc": False}]
 
 
 def test_provisioning_brings_a_prometheus_and_a_folder_of_dashboards():

@@ -36,15 +36,14 @@ class Client:
     def __exit__(self, *_):
         self.channel.close()
 
-    def create(self, run_id="r", **config):
-        """A run with one small probe, "train/last"."""
-        probe = config_pb2.ProbeConfig(
-            probe="train/last", estimator=config_pb2.EstimatorConfig(neighbors=16)
-        )
+    def create(self, run_id="r", probes=("train/last",), **config):
+        """A run with small probes."""
+        small = config_pb2.EstimatorConfig(neighbors=16)
+        probes = [config_pb2.ProbeConfig(probe=name, estimator=small) for name in probes]
         run = run_pb2.Run(
             run_id=run_id,
             project="tests",
-            config=config_pb2.RunConfig(probes=[probe], **config),
+            config=config_pb2.RunConfig(probes=probes, **config),
         )
         return self.runs.CreateRun(run_pb2.CreateRunRequest(run=run), timeout=SECONDS)
 

@@ -73,6 +73,10 @@ def test_api_serves_what_the_query_service_says(server, client, course):
     assert get_json(server, "/api/v1/runs/team%2Fa/decisions")["decisions"] is not None
     decision = get_json(server, "/api/v1/runs/team%2Fa/decision")["decision"]
     assert decision["verdict"] == "VERDICT_CONTINUE"
+    profile = get_json(server, "/api/v1/runs/team%2Fa/layers?split=SPLIT_TRAIN&step=30")
+    assert (profile["split"], profile["step"]) == ("SPLIT_TRAIN", "30")
+    assert [layer["layer"] for layer in profile["layers"]] == ["last"]
+    assert profile["layers"][0]["estimate"] == estimates[1] and profile["missing_probes"] == []
     series = get_json(server, "/api/v1/compare?run_ids=team/a&probe=train/last")["series"]
     assert len(series[0]["points"]) == 6
     info = get_json(server, "/api/v1/server")
@@ -88,6 +92,7 @@ def test_api_says_what_is_wrong(server, client, course):
     assert error_of(server, "/nothing")[:2] == (404, "NOT_FOUND")
     assert "colour" in error_of(server, "/api/v1/runs?colour=red")[2]
     assert error_of(server, "/api/v1/runs?page_size=many")[0] == 400
+    assert "split" in error_of(server, "/api/v1/runs/team%2Fa/layers?split=NO")[2]
     assert "page_size" in error_of(server, "/api/v1/runs?page_size=-1")[2]
     assert "page_token" in error_of(server, "/api/v1/runs?page_token=abc")[2]
     assert "probe" in error_of(server, "/api/v1/compare?run_ids=team/a")[2]

@@ -214,3 +214,25 @@ def test_a_cloud_larger_than_a_message_arrives_whole(server):
         probe.log(RANDOM.normal(size=(3000, 1000)), step=1)
     assert run.estimates["train/wide"].rows == 3000
     assert run.estimates["train/wide"].complete
+
+
+def test_the_layers_of_a_step_are_read_back_in_their_order(server):
+    run = start(server)
+    layers = [f"layer.{number}" for number in range(12)]
+    watched = [run.probe(f"train/{layer}", neighbors=16) for layer in reversed(layers)]
+    late = run.probe("train/layer.99", neighbors=16)
+    for step in range(2):
+        for cloud, probe in zip(CLOUDS, watched):
+            probe.log(cloud, step=step)
+    late.log(CLOUDS[0], step=0)
+    run.finish()
+    profile = dimwatch.query.layer_profile(server.grpc, run.id)
+    assert (profile.split, profile.step) == ("train", 1)
+    assert list(profile.layers) == layers
+    assert profile.missing_probes == ["train/layer.99"]
+    assert all(e.mean > 1 and e.standard_error > 0 for e in profile.layers.values())
+    first = dimwatch.query.layer_profile(server.grpc, run.id, split="train", step=0)
+    assert list(first.layers) == layers + ["layer.99"] and first.missing_probes == []
+    assert dimwatch.query.layer_profile(server.grpc, run.id, split="validation").layers == {}
+    with pytest.raises(ValueError):
+        dimwatch.query.layer_profile(server.grpc, run.id, split="nosuch")

@@ -90,6 +90,25 @@ def test_hooks_go_even_if_the_model_fails(model):
     assert model.training
 
 
+def test_all_layers_are_the_blocks_of_the_longest_list():
+    class Deep(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+            self.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(12))
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return self.head(x)
+
+    run = Recording()
+    dimwatch.torch.watch(run, Deep(), "all", [torch.zeros(2, 4)], every=1).probe(0)
+    assert [name for name, *_ in run.logged] == [f"validation/blocks.{i}" for i in range(12)]
+    with pytest.raises(ValueError, match="name its layers"):
+        dimwatch.torch.watch(run, nn.Linear(2, 2), "all", [], every=1)
+
+
 def test_an_unknown_layer_is_named(model):
     with pytest.raises(KeyError, match="nosuch"):
         dimwatch.torch.watch(Recording(), model, ["nosuch"], [], every=1)

@@ -1,11 +1,12 @@
-"""Reads what a server knows of a run: dimwatch.query.history("host:port", run_id)."""
+"""Reads what a server knows of a run: dimwatch.query.history("host:port", run_id), and of a
+model's layers at one step: dimwatch.query.layer_profile(...)."""
 
 import dataclasses
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from dimwatch._channel import open_channel
 from dimwatch.results import Decision, Estimate, Signal
-from dimwatch.v1 import query_pb2, query_pb2_grpc
+from dimwatch.v1 import config_pb2, query_pb2, query_pb2_grpc
 
 _PAGE = 1000
 
@@ -23,6 +24,37 @@ class History:
     def probe(self, name):
         """The estimates of one probe that have a mean."""
         return [e for e in self.estimates if e.probe == name and e.mean is not None]
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerProfile:
+    """The mean LID of a model's layers at one step.
+
+    `split` is train, validation or other; `step` is None if there is no estimate yet. `layers` maps
+    a layer's name to its estimate, in the order of the layers; `missing_probes` have no estimate at
+    this step: they were not due, or are still being estimated.
+    """
+
+    split: str
+    step: Optional[int]
+    layers: Dict[str, Estimate]
+    missing_probes: List[str]
+
+
+def layer_profile(server, run_id, split=None, step=None, timeout=30.0):
+    """The layers of a run's `split` at `step`; by default of the first split that it watches, at
+    its newest step with an estimate. Raises grpc.RpcError, and ValueError for an unknown split."""
+    request = query_pb2.GetLayerProfileRequest(run_id=run_id, step=step)
+    if split is not None:
+        request.split = config_pb2.Split.Value(f"SPLIT_{split.upper()}")
+    with open_channel(server) as channel:
+        response = query_pb2_grpc.QueryServiceStub(channel).GetLayerProfile(
+            request, timeout=timeout)
+    return LayerProfile(
+        config_pb2.Split.Name(response.split)[len("SPLIT_"):].lower(),
+        response.step if response.HasField("step") else None,
+        {layer.layer: Estimate._from_proto(layer.estimate) for layer in response.layers},
+        list(response.missing_probes))
 
 
 def history(server, run_id, timeout=30.0):

@@ -8,12 +8,15 @@ import torch
 def watch(run, model, layers, probe_batches, every, split="validation", **probe_settings):
     """Probes layers of `model` on fixed inputs every `every` optimizer steps; returns a Watch.
 
-    layers: names as in model.named_modules(), or {name in the probe: module}. probe_batches: what
+    layers: names as in model.named_modules(), {name in the probe: module}, or "all": the blocks of
+    the longest torch.nn.ModuleList or Sequential in the model, which is a transformer's depth.
+    probe_batches: what
     the model is called with: tensors, tuples (positional) or dicts (keyword arguments); an
     "attention_mask" (B, T) in a dict masks (B, T, D) outputs. They are moved to the device of the
     model's first parameter. A layer's output is its tensor, or the first of a tuple. split and
     probe_settings: as for Run.probe; probes are named "<split>/<layer>". Call `step(n)` after each
-    optimizer step. Raises KeyError for a layer that the model lacks.
+    optimizer step. Raises KeyError for a layer that the model lacks, ValueError for "all" of a model
+    without such a list.
     """
     return Watch(run, model, layers, probe_batches, every, split, probe_settings)
 
@@ -24,7 +27,9 @@ class Watch:
     def __init__(self, run, model, layers, probe_batches, every, split, probe_settings):
         self._model, self._every = model, every
         self._batches = list(probe_batches)
-        if not isinstance(layers, dict):
+        if layers == "all":
+            layers = _blocks(model)
+        elif not isinstance(layers, dict):
             modules = dict(model.named_modules())
             layers = {name: modules[name] for name in layers}
         settings = {"split": split, "aligned": True, **probe_settings}
@@ -65,6 +70,16 @@ class Watch:
         inputs = batch if isinstance(batch, (tuple, list)) else (batch,)
         self._model(*(_to(value, device) for value in inputs))
         return None
+
+
+def _blocks(model):
+    """The entries of the model's longest list of modules, by name: the first such list."""
+    lists = [(name, module) for name, module in model.named_modules()
+             if isinstance(module, (torch.nn.ModuleList, torch.nn.Sequential)) and len(module) > 1]
+    if not lists:
+        raise ValueError('layers="all": the model has no ModuleList or Sequential; name its layers')
+    prefix, blocks = max(lists, key=lambda entry: len(entry[1]))
+    return {f"{prefix}.{name}" if prefix else name: block for name, block in blocks.named_children()}
 
 
 def _to(value, device):

@@ -120,6 +120,7 @@ absl::StatusOr<EstimatorSettings> FromProto(const v1::EstimatorConfig& config) {
   ReadNumber(config.max_points(), out.max_points);
   ReadNumber(config.seed(), out.seed);
   ReadNumber(config.queries(), out.queries);
+  out.duplicate_tolerance = config.duplicate_tolerance();
   status = Validate(out);
   if (!status.ok()) return status;
   return out;
@@ -142,6 +143,7 @@ absl::StatusOr<ProbeSettings> FromProto(const v1::ProbeConfig& config) {
   out.estimate_every = config.estimate_every();
   out.aligned = config.aligned();
   out.dim = config.dim();
+  out.scale_every = config.scale_every();
   out = ResolveDefaults(std::move(out));
   // What was asked for in so many words is not read from the name.
   if (status = ReadSplit(config.split(), out); !status.ok()) return status;

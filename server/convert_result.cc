@@ -76,6 +76,19 @@ v1::PolicyConfig ToProto(const PolicySettings& settings) {
   return out;
 }
 
+void WriteCurve(const std::vector<ScalePoint>& curve,
+                google::protobuf::RepeatedPtrField<v1::ScalePoint>& out) {
+  for (const ScalePoint& point : curve) {
+    v1::ScalePoint* added = out.Add();
+    added->set_neighbors(static_cast<std::int32_t>(point.neighbors));
+    added->set_parts(static_cast<std::int32_t>(point.parts));
+    added->set_points(point.points);
+    added->set_distance(point.distance);
+    if (point.dimension) added->set_dimension(*point.dimension);
+    if (point.standard_error) added->set_standard_error(*point.standard_error);
+  }
+}
+
 }  // namespace
 
 v1::Split ToProto(Split split) {
@@ -109,6 +122,7 @@ v1::EstimatorConfig ToProto(const EstimatorSettings& settings) {
   out.set_max_points(static_cast<std::int32_t>(settings.max_points));
   out.set_seed(settings.seed);
   out.set_queries(static_cast<std::int32_t>(settings.queries));
+  out.set_duplicate_tolerance(settings.duplicate_tolerance);
   return out;
 }
 
@@ -124,6 +138,7 @@ v1::ProbeConfig ToProto(const ProbeSettings& settings) {
   *out.mutable_estimator() = ToProto(settings.estimator);
   out.set_aligned(settings.aligned);
   out.set_dim(settings.dim);
+  out.set_scale_every(static_cast<std::int32_t>(settings.scale_every));
   return out;
 }
 
@@ -154,6 +169,10 @@ v1::Estimate ToProto(const CloudEstimate& estimate) {
   if (estimate.mean) out.set_mean(*estimate.mean);
   if (estimate.std) out.set_std(*estimate.std);
   if (estimate.standard_error) out.set_standard_error(*estimate.standard_error);
+  if (estimate.harmonic_mean) out.set_harmonic_mean(*estimate.harmonic_mean);
+  if (estimate.harmonic_mean_standard_error) {
+    out.set_harmonic_mean_standard_error(*estimate.harmonic_mean_standard_error);
+  }
   for (const Quantile& quantile : estimate.quantiles) {
     v1::Quantile* added = out.add_quantiles();
     added->set_quantile(quantile.quantile);
@@ -162,6 +181,7 @@ v1::Estimate ToProto(const CloudEstimate& estimate) {
   out.set_points(estimate.points);
   out.set_queries(estimate.queries);
   out.set_invalid(estimate.invalid);
+  out.set_near_duplicates(estimate.near_duplicates);
   out.set_rows(estimate.rows);
   out.set_nonfinite_rows(estimate.nonfinite_rows);
   out.set_duplicate_rows(estimate.duplicate_rows);
@@ -189,6 +209,10 @@ v1::Estimate ToProto(const EstimateRecord& record) {
   if (record.paired_change) out.set_paired_change(*record.paired_change);
   if (record.paired_change_standard_error) {
     out.set_paired_change_standard_error(*record.paired_change_standard_error);
+  }
+  if (record.scale_profile) {
+    WriteCurve(record.scale_profile->gride, *out.mutable_scale_profile()->mutable_gride());
+    WriteCurve(record.scale_profile->twonn, *out.mutable_scale_profile()->mutable_twonn());
   }
   *out.mutable_create_time() = ToProto(record.create_time);
   return out;

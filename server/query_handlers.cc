@@ -146,8 +146,9 @@ absl::Status ValidateCompare(const v1::CompareRunsRequest& request) {
 
 absl::Status QueryHandlers::ListEstimates(const v1::ListEstimatesRequest& request,
                                           v1::ListEstimatesResponse& response) {
-  const absl::StatusOr<SeriesQuery> query = ReadSeriesQuery(request, request.probe());
+  absl::StatusOr<SeriesQuery> query = ReadSeriesQuery(request, request.probe());
   if (!query.ok()) return query.status();
+  query->with_scale_profile = request.with_scale_profile();
   absl::StatusOr<std::string> next = FillSeriesPage(
       request, *query,
       [&](const SeriesQuery& page) { return store_.ReadEstimates(request.run_id(), page); },

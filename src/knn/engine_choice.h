@@ -1,15 +1,37 @@
-// Which engine is cheaper.
+// What the engines cost on a machine, and so which of them is cheaper.
 #pragma once
 
 #include <cstddef>
+#include <string>
+
+#include "src/base/clock.h"
 
 namespace dimwatch {
 
-// Whether ExactEngine is expected to take less time on one thread than HnswEngine: for all points,
-// up to 100 000 of them. A function of the sizes alone, so that an estimate depends on neither load
-// nor threads. The rate of a BLAS and the cost of the graph differ much between machines, but both
-// are bound by the same vector units: their ratio, measured at 64 to 768 dimensions, differs
-// little.
-bool ExactIsCheaper(std::size_t points, std::size_t queries);
+// In nanoseconds of one thread. The defaults were measured on one core of an AMD EPYC (Zen 5, 2.6
+// GHz), so that a result does not depend on the machine where nobody measured it.
+struct EngineCosts {
+  double exact_pair = 0.35;        // of ExactEngine: a pair of points, apart from ...
+  double exact_component = 0.013;  // ... each component
+  double graph_row = 60;           // of HnswEngine: a row that a walk looks at, apart from ...
+  double graph_component = 0.12;   // ... each component
+  friend bool operator==(const EngineCosts&, const EngineCosts&) = default;
+};
+
+// Measures them, on the calling thread, in about half a second.
+EngineCosts MeasureEngineCosts(const Clock& clock);
+
+// How long a search takes on one thread. Both engines make equal use of two threads, so that which
+// is cheaper does not depend on their number, nor on load: from the same costs the same choice.
+// Exact: all pairs, each once; for a part of the points each of them with all. Graph: as many rows
+// as were counted on Gaussians of 8 to 30 dimensions, growing with the logarithm of the points.
+double ExactSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
+                    std::size_t dim);
+double HnswSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
+                   std::size_t dim, std::size_t neighbors);
+
+inline bool ExactIsCheaper(std::size_t points, std::size_t queries) {
+  return ExactSeconds({}, points, queries, 768) <= HnswSeconds({}, points, queries, 768, 128);
+}
 
 }  // namespace dimwatch

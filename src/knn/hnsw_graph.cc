@@ -7,8 +7,6 @@
 #include <array>
 #include <cstring>
 
-#include "src/knn/distance.h"
-
 namespace dimwatch {
 namespace {
 
@@ -55,15 +53,6 @@ __attribute__((target("avx512f"))) float SumAvx512(const float* a, const float* 
 }
 #endif
 
-// Summed in float, unlike SquaredDistance: twice as fast, and good enough to find the way.
-SquaredDistanceFunction BestRoughSquare() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return &SumAvx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &SumAvx2;
-#endif
-  return &SumAnywhere;
-}
-
 struct Metric {
   SquaredDistanceFunction square;
   std::size_t dim;
@@ -72,7 +61,7 @@ struct Metric {
 // hnswlib's data of a node is a pointer to its row.
 class RowSpace final : public hnswlib::SpaceInterface<float> {
  public:
-  explicit RowSpace(std::size_t dim) : metric_{BestRoughSquare(), dim} {}
+  explicit RowSpace(std::size_t dim) : metric_{RoughSquaredDistance(), dim} {}
 
   std::size_t get_data_size() override { return sizeof(const float*); }
   hnswlib::DISTFUNC<float> get_dist_func() override { return &Distance; }
@@ -99,10 +88,18 @@ void Prefetch(const float* row) {
 
 }  // namespace
 
+SquaredDistanceFunction RoughSquaredDistance() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return &SumAvx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &SumAvx2;
+#endif
+  return &SumAnywhere;
+}
+
 class HnswGraph::Impl {
  public:
   Impl(std::size_t capacity, std::size_t dim, std::uint64_t seed)
-      : metric{BestRoughSquare(), dim},
+      : metric{RoughSquaredDistance(), dim},
         space(dim),
         graph(&space, capacity, kLinks, kBuildBreadth, seed) {}
 

@@ -12,6 +12,7 @@ usage: deploy/install-packages.sh GROUP...
   python      what the Python client needs
   quickstart  build, python, and PyTorch, scikit-learn, matplotlib, Prometheus
   test        quickstart, and what the tests use besides
+  bench       peers that the benchmarks compare with
   lint        clang-format, clang-tidy
 TXT
 }
@@ -30,6 +31,7 @@ packages_of() {
     test) packages_of quickstart
       echo ccache libgtest-dev libgmock-dev libbenchmark-dev python3-pytest python3-yaml shellcheck \
         prometheus-alertmanager procps tmux ;;
+    bench) echo libfaiss-dev ;;
     lint) echo clang-format-14 clang-tidy-14 ;;
     *) echo "deploy/install-packages.sh: unknown group '$1'" >&2; usage >&2; exit 2 ;;
   esac

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <vector>
 
 #include "src/base/random_subset.h"
 #include "src/knn/distance.h"
@@ -35,8 +34,8 @@ Recall RecallOf(std::span<const double> ratios, std::size_t neighbors) {
           .high = std::clamp(center + half, mean, 1.0)};
 }
 
-Recall MeasureRecall(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                     const NeighborLists& lists, std::uint64_t seed, ThreadPool& pool) {
+std::vector<double> CanaryRatios(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+                                 const NeighborLists& lists, std::uint64_t seed, ThreadPool& pool) {
   std::vector<std::uint32_t> canaries(queries.size());  // indices of queries
   std::iota(canaries.begin(), canaries.end(), 0u);
   canaries = ChooseUniformly(std::move(canaries), kCanaryQueries, seed);
@@ -54,7 +53,12 @@ Recall MeasureRecall(const CloudRows& cloud, std::span<const std::uint32_t> quer
     });
     ratios.push_back(static_cast<double>(found) / static_cast<double>(lists.neighbors()));
   }
-  return RecallOf(ratios, lists.neighbors());
+  return ratios;
+}
+
+Recall MeasureRecall(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+                     const NeighborLists& lists, std::uint64_t seed, ThreadPool& pool) {
+  return RecallOf(CanaryRatios(cloud, queries, lists, seed, pool), lists.neighbors());
 }
 
 }  // namespace dimwatch

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "src/base/thread_pool.h"
 #include "src/knn/cloud_rows.h"
@@ -30,9 +31,13 @@ struct Recall {
 // clusters leave of it where misses are seen. REQUIRES: ratios not empty.
 Recall RecallOf(std::span<const double> ratios, std::size_t neighbors);
 
-// The share of true neighbors that `lists` hold, over kCanaryQueries random ones of `queries` (all,
-// where there are fewer). An entry counts that is no farther than the true last neighbor.
+// The share of true neighbors that each of kCanaryQueries random ones of `queries` has in its list
+// (all, where there are fewer). An entry counts that is no farther than the true last neighbor.
 // REQUIRES: at least one query; list q belongs to queries[q].
+std::vector<double> CanaryRatios(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+                                 const NeighborLists& lists, std::uint64_t seed, ThreadPool& pool);
+
+// RecallOf these.
 Recall MeasureRecall(const CloudRows& cloud, std::span<const std::uint32_t> queries,
                      const NeighborLists& lists, std::uint64_t seed, ThreadPool& pool);
 

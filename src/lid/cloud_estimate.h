@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "src/base/clock.h"
@@ -42,10 +43,18 @@ struct CloudEstimate {
   std::int64_t near_duplicates = 0;  // of the queries (near_duplicates.h)
   double variance = 0;  // mean squared Euclidean distance of the points to their centroid
   double recall = 1;    // measured share of true neighbors found; 1 for exact
+  double recall_low = 1;  // lower end of its 95 % interval
+  // Neighbors missed lower the mean: with all of them it would be higher by at most this share of it
+  // (neighbor_search.h). Apart from standard_error, which knows nothing of it. 0 for exact.
+  double bias_bound = 0;
+  std::string engine_reason;   // why settings.index, in one sentence; empty: as asked for
   double seconds = 0;   // compute time
 
   // False where points <= neighbors: too few for the neighborhoods asked for. No mean then.
   bool enough_points = true;
+  // False where so many neighbors were missed that the mean is not to be trusted; engine_reason says
+  // how many.
+  bool enough_recall = true;
 };
 
 // What one estimate of a local estimator says of its rows.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace dimwatch {
@@ -48,6 +49,17 @@ class NeighborLists {
   std::span<float> rough_squares(std::size_t query) {
     return std::span(distances_).subspan(query * neighbors_ + ranked_, neighbors_ - ranked_);
   }
+  // Adds the lists of other queries. REQUIRES: this is empty or of the same lengths.
+  void Append(NeighborLists other) {
+    if (slack_.empty()) {
+      *this = std::move(other);
+      return;
+    }
+    ids_.insert(ids_.end(), other.ids_.begin(), other.ids_.end());
+    distances_.insert(distances_.end(), other.distances_.begin(), other.distances_.end());
+    slack_.insert(slack_.end(), other.slack_.begin(), other.slack_.end());
+  }
+
   float slack(std::size_t query) const { return slack_[query]; }
   void set_slack(std::size_t query, float slack) { slack_[query] = slack; }
 

@@ -1,21 +1,20 @@
 #include "src/lid/cloud_estimate.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "src/base/random_subset.h"
-#include "src/knn/engine_choice.h"
-#include "src/knn/exact.h"
-#include "src/knn/hnsw.h"
-#include "src/knn/recall.h"
 #include "src/lid/global.h"
 #include "src/lid/near_duplicates.h"
+#include "src/lid/neighbor_search.h"
 #include "src/lid/pointwise.h"
 #include "src/lid/prepare_cloud.h"
+#include "src/lid/queries.h"
 #include "src/lid/standard_error.h"
 #include "src/lid/summary.h"
 
@@ -34,26 +33,15 @@ absl::Status ValidateShape(PointCloudView rows) {
   return absl::OkStatus();
 }
 
-std::vector<std::uint32_t> ChooseQueries(std::size_t points, const EstimatorSettings& settings) {
-  constexpr std::uint64_t kQueryStream = 0x9e3779b97f4a7c15;  // apart from the choice of points
-  std::vector<std::uint32_t> all(points);
-  std::iota(all.begin(), all.end(), 0u);
-  if (settings.queries == 0) return all;
-  return ChooseUniformly(std::move(all), static_cast<std::size_t>(settings.queries),
-                         static_cast<std::uint64_t>(settings.seed) ^ kQueryStream);
-}
-
-// By the engine that the estimate names; measures the recall of an approximate one.
-NeighborLists FindNeighbors(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                            std::size_t neighbors, ThreadPool& pool, CloudEstimate& estimate) {
-  if (estimate.settings.index == IndexKind::kExact) {
-    const std::size_t ranked = RankedEntries(estimate.settings.estimator, neighbors);
-    return ExactEngine().Search(cloud, queries, neighbors, ranked, pool);
-  }
-  const auto seed = static_cast<std::uint64_t>(estimate.settings.seed);
-  NeighborLists lists = HnswEngine(seed).Search(cloud, queries, neighbors, neighbors, pool);
-  estimate.recall = MeasureRecall(cloud, queries, lists, seed, pool).ratio;
-  return lists;
+// What the search says of itself.
+void DescribeSearch(const NeighborSearch& search, CloudEstimate& estimate) {
+  const Recall recall = search.recall();
+  estimate.settings.index = search.index();
+  estimate.recall = recall.ratio;
+  estimate.recall_low = recall.low;
+  estimate.bias_bound = BiasPerMiss(estimate.settings.estimator) * (1 - recall.low);
+  estimate.engine_reason = search.reason();
+  estimate.enough_recall = search.trusted();
 }
 
 // Of the mean of the inverses, by the same influences.
@@ -73,64 +61,130 @@ void AverageHarmonically(const NeighborLists& lists, std::span<const std::uint32
   if (!summary.mean) return;
   estimate.harmonic_mean = 1 / *summary.mean;
   if (!summary.std) return;
-  const double error =
-      MeanStandardError(MeanShifts(lists, queries, points, local), *summary.std, inverses.size());
-  estimate.harmonic_mean_standard_error = error / (*summary.mean * *summary.mean);
+  const EstimateError error = ErrorOfMean(lists, queries, points, local);
+  estimate.harmonic_mean_standard_error = error.standard_error / (*summary.mean * *summary.mean);
 }
 
-void AveragePointwise(const CloudRows& cloud, const NeighborLists& lists,
-                      std::span<const std::uint32_t> queries, ThreadPool& pool,
-                      CloudEstimate& estimate, PointwiseLid* pointwise) {
-  PointwiseDimensions local = EstimatePointwise(cloud, lists, queries, estimate.settings, pool);
+bool IsGlobal(Estimator estimator) {
+  return estimator == Estimator::kTwoNnGlobal || estimator == Estimator::kGride;
+}
+
+// What is known of the queries asked so far.
+struct Answers {
+  std::vector<std::uint32_t> queries;  // ascending in each batch
+  NeighborLists lists;
+  PointwiseDimensions local;  // of local estimators
+};
+
+void Ask(const CloudRows& cloud, std::span<const std::uint32_t> queries,
+         const EstimatorSettings& settings, NeighborSearch& search, ThreadPool& pool,
+         Answers& answers) {
+  NeighborLists lists = search.Find(queries);
+  if (!IsGlobal(settings.estimator)) {
+    answers.local.Append(EstimatePointwise(cloud, lists, queries, settings, pool));
+  }
+  answers.lists.Append(std::move(lists));
+  answers.queries.insert(answers.queries.end(), queries.begin(), queries.end());
+}
+
+std::optional<EstimateError> AveragePointwise(std::size_t points, const Answers& answers,
+                                              CloudEstimate& estimate) {
   std::vector<double> valid;
-  valid.reserve(local.lid.size());
-  for (const std::optional<double>& lid : local.lid) {
+  valid.reserve(answers.local.lid.size());
+  for (const std::optional<double>& lid : answers.local.lid) {
     if (lid) valid.push_back(*lid);
   }
-  estimate.invalid = static_cast<std::int64_t>(local.lid.size() - valid.size());
+  estimate.invalid = static_cast<std::int64_t>(answers.local.lid.size() - valid.size());
   Summary summary = Summarize(valid);
   estimate.mean = summary.mean;
   estimate.std = summary.std;
   estimate.quantiles = std::move(summary.quantiles);
-  std::vector<double> shifts;
-  if (estimate.std) {
-    shifts = MeanShifts(lists, queries, cloud.points(), local);
-    estimate.standard_error = MeanStandardError(shifts, *estimate.std, valid.size());
-  }
   if (estimate.settings.estimator == Estimator::kMle) {
-    AverageHarmonically(lists, queries, cloud.points(), local, estimate);
+    AverageHarmonically(answers.lists, answers.queries, points, answers.local, estimate);
   }
-  if (pointwise == nullptr) return;
-  for (const std::uint32_t query : queries) pointwise->row.push_back(cloud.source(query));
-  pointwise->lid = std::move(local.lid);
-  for (std::size_t point = 0; point < shifts.size(); ++point) {
-    pointwise->shift_row.push_back(cloud.source(point));
-  }
-  pointwise->shift = std::move(shifts);
+  if (!estimate.std) return std::nullopt;
+  return ErrorOfMean(answers.lists, answers.queries, points, answers.local);
 }
 
-void EstimatePoints(const CloudRows& cloud, std::span<const std::uint32_t> queries,
-                    ThreadPool& pool, CloudEstimate& estimate, PointwiseLid* pointwise) {
-  const EstimatorSettings& settings = estimate.settings;
-  const bool global = settings.estimator == Estimator::kTwoNnGlobal;
-  const std::size_t neighbors = global ? 2 : static_cast<std::size_t>(settings.neighbors);
-  const NeighborLists lists = FindNeighbors(cloud, queries, neighbors, pool, estimate);
-  estimate.near_duplicates = CountNearDuplicates(lists);
-  if (global || settings.estimator == Estimator::kGride) {
-    const GlobalDimension global_fit = EstimateGlobal(lists, queries, cloud.points(), settings);
-    estimate.mean = global_fit.dimension;
-    estimate.standard_error = global_fit.standard_error;
-    estimate.invalid = global_fit.invalid;
+std::optional<EstimateError> Conclude(std::size_t points, const Answers& answers,
+                                      CloudEstimate& estimate) {
+  estimate.queries = static_cast<std::int64_t>(answers.queries.size());
+  estimate.near_duplicates = CountNearDuplicates(answers.lists);
+  std::optional<EstimateError> error;
+  if (IsGlobal(estimate.settings.estimator)) {
+    GlobalDimension fit = EstimateGlobal(answers.lists, answers.queries, points, estimate.settings);
+    estimate.mean = fit.dimension;
+    estimate.invalid = fit.invalid;
+    error = std::move(fit.error);
   } else {
-    AveragePointwise(cloud, lists, queries, pool, estimate, pointwise);
+    error = AveragePointwise(points, answers, estimate);
   }
+  if (error) estimate.standard_error = error->standard_error;
+  return error;
+}
+
+PointwiseLid Describe(const CloudRows& cloud, const Answers& answers,
+                      const std::vector<double>& shifts) {
+  const auto by_row = [&](std::size_t count, const auto& point_of) {
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::sort(order, {}, [&](std::size_t i) { return cloud.source(point_of(i)); });
+    return order;
+  };
+  PointwiseLid result;
+  const auto query = [&](std::size_t q) { return answers.queries[q]; };
+  for (const std::size_t q : by_row(answers.queries.size(), query)) {
+    result.row.push_back(cloud.source(query(q)));
+    result.lid.push_back(answers.local.lid[q]);
+  }
+  for (const std::size_t point : by_row(shifts.size(), std::identity())) {
+    result.shift_row.push_back(cloud.source(point));
+    result.shift.push_back(shifts[point]);
+  }
+  return result;
+}
+
+// Asks more queries until they are enough.
+void EstimatePoints(const CloudRows& cloud, const EstimatorSettings& settings,
+                    const EngineOptions& engines, ThreadPool& pool, CloudEstimate& estimate,
+                    PointwiseLid* pointwise) {
+  const std::size_t points = cloud.points();
+  NeighborSearch search(cloud, settings, FirstQueries(points, settings), engines, pool);
+  Answers answers;
+  std::optional<EstimateError> error;
+  for (std::size_t asked = 0, enough = FirstQueries(points, settings); asked < enough;) {
+    if (enough == points) {  // together they cost half as much
+      answers = {};
+      asked = 0;
+    }
+    std::vector<std::uint32_t> fresh;
+    std::ranges::set_difference(ChooseQueries(points, enough, settings.seed),
+                                ChooseQueries(points, asked, settings.seed),
+                                std::back_inserter(fresh));
+    Ask(cloud, fresh, settings, search, pool, answers);
+    error = Conclude(points, answers, estimate);
+    asked = enough;
+    if (settings.target_standard_error == 0) continue;
+    enough =
+        error ? EnoughQueries(points, asked, *estimate.mean, *error, settings.target_standard_error)
+              : points;
+  }
+  DescribeSearch(search, estimate);
+  if (pointwise == nullptr || IsGlobal(settings.estimator)) return;
+  *pointwise = Describe(cloud, answers, error ? error->shifts : std::vector<double>());
 }
 
 }  // namespace
 
+void EstimateFromLists(NeighborLists lists, PointwiseDimensions local, CloudEstimate& estimate) {
+  Answers answers{std::vector<std::uint32_t>(lists.queries()), std::move(lists), std::move(local)};
+  std::iota(answers.queries.begin(), answers.queries.end(), 0u);
+  Conclude(answers.queries.size(), answers, estimate);
+}
+
 absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const EstimatorSettings& settings,
                                             ThreadPool& pool, const Clock& clock,
-                                            PointwiseLid* pointwise) {
+                                            PointwiseLid* pointwise, const EngineOptions& engines) {
   if (absl::Status status = Validate(settings); !status.ok()) return status;
   if (absl::Status status = ValidateShape(rows); !status.ok()) return status;
   const absl::Duration start = clock.Monotonic();
@@ -146,17 +200,11 @@ absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const Estimator
   estimate.duplicate_rows = prepared.duplicate_rows;
   estimate.points = static_cast<std::int64_t>(prepared.rows.points());
   estimate.variance = Variance(prepared.rows, pool);
-  const std::vector<std::uint32_t> queries = ChooseQueries(prepared.rows.points(), settings);
-  if (settings.index == IndexKind::kAuto) {
-    const bool exact = ExactIsCheaper(prepared.rows.points(), queries.size());
-    estimate.settings.index = exact ? IndexKind::kExact : IndexKind::kHnsw;
-  }
+  if (settings.index == IndexKind::kAuto) estimate.settings.index = IndexKind::kExact;
   const bool global = settings.estimator == Estimator::kTwoNnGlobal;
   estimate.enough_points = estimate.points > (global ? 2 : settings.neighbors);
-  if (estimate.enough_points) {
-    estimate.queries = static_cast<std::int64_t>(queries.size());
-    EstimatePoints(prepared.rows, queries, pool, estimate, pointwise);
-  }
+  if (estimate.enough_points)
+    EstimatePoints(prepared.rows, settings, engines, pool, estimate, pointwise);
   estimate.seconds = absl::ToDoubleSeconds(clock.Monotonic() - start);
   return estimate;
 }

@@ -11,6 +11,9 @@
 #include "src/base/clock.h"
 #include "src/base/point_cloud.h"
 #include "src/base/thread_pool.h"
+#include "src/knn/neighbor_lists.h"
+#include "src/lid/neighbor_search.h"
+#include "src/lid/pointwise.h"
 #include "src/lid/settings.h"
 
 namespace dimwatch {
@@ -41,19 +44,19 @@ struct CloudEstimate {
   std::int64_t queries = 0;          // points averaged over
   std::int64_t invalid = 0;          // of the queries: those without a LID
   std::int64_t near_duplicates = 0;  // of the queries (near_duplicates.h)
-  double variance = 0;  // mean squared Euclidean distance of the points to their centroid
-  double recall = 1;    // measured share of true neighbors found; 1 for exact
+  double variance = 0;    // mean squared Euclidean distance of the points to their centroid
+  double recall = 1;      // measured share of true neighbors found; 1 for exact
   double recall_low = 1;  // lower end of its 95 % interval
-  // Neighbors missed lower the mean: with all of them it would be higher by at most this share of it
-  // (neighbor_search.h). Apart from standard_error, which knows nothing of it. 0 for exact.
+  // Neighbors missed lower the mean: with all of them it would be higher by at most this share of
+  // it (neighbor_search.h). Apart from standard_error, which knows nothing of it. 0 for exact.
   double bias_bound = 0;
-  std::string engine_reason;   // why settings.index, in one sentence; empty: as asked for
-  double seconds = 0;   // compute time
+  std::string engine_reason;  // why settings.index, in one sentence; empty: as asked for
+  double seconds = 0;         // compute time
 
   // False where points <= neighbors: too few for the neighborhoods asked for. No mean then.
   bool enough_points = true;
-  // False where so many neighbors were missed that the mean is not to be trusted; engine_reason says
-  // how many.
+  // False where so many neighbors were missed that the mean is not to be trusted; engine_reason
+  // says how many.
   bool enough_recall = true;
 };
 
@@ -69,10 +72,17 @@ struct PointwiseLid {
 
 // Estimates the intrinsic dimension of `rows` (n x d; may hold NaN, infinities and duplicates).
 // Runs on `pool` and the calling thread; the result does not depend on the number of threads.
-// Fills `pointwise` if it is not null. INVALID_ARGUMENT for bad settings or d = 0; too few points
-// are not an error but a result without a mean. Thread-safe.
+// Fills `pointwise` if it is not null. From the same `engines` the same result. INVALID_ARGUMENT
+// for bad settings or d = 0; too few points are not an error but a result without a mean.
+// Thread-safe.
 absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const EstimatorSettings& settings,
                                             ThreadPool& pool, const Clock& clock,
-                                            PointwiseLid* pointwise = nullptr);
+                                            PointwiseLid* pointwise = nullptr,
+                                            const EngineOptions& engines = {});
+
+// The last part of it: fills the fields of `estimate` that follow from the lists of all points and,
+// for a local estimator, from what EstimatePointwise makes of them.
+// REQUIRES: the lists are those that the estimator of `estimate.settings` asks for.
+void EstimateFromLists(NeighborLists lists, PointwiseDimensions local, CloudEstimate& estimate);
 
 }  // namespace dimwatch

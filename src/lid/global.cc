@@ -6,16 +6,15 @@
 #include <vector>
 
 #include "src/lid/gride.h"
-#include "src/lid/standard_error.h"
 #include "src/lid/twonn.h"
 
 namespace dimwatch {
 namespace {
 
-// A fit, and the derivative by the weight of each ratio in the order given.
+// A fit, and its derivatives by weights in the order given.
 struct Fitted {
   double dimension = 0;
-  std::vector<double> influence;
+  std::vector<RatioInfluence> influence;
 };
 
 std::optional<Fitted> FitTwoNnUnsorted(std::span<const double> log_mu,
@@ -31,8 +30,8 @@ std::optional<Fitted> FitTwoNnUnsorted(std::span<const double> log_mu,
   if (!dimension) return std::nullopt;
   std::vector<double> of_sorted(sorted.size());
   TwoNnInfluence(sorted, *dimension, settings.cdf, settings.fit, of_sorted);
-  Fitted result{*dimension, std::vector<double>(sorted.size())};
-  for (std::size_t k = 0; k < order.size(); ++k) result.influence[order[k]] = of_sorted[k];
+  Fitted result{*dimension, std::vector<RatioInfluence>(sorted.size())};
+  for (std::size_t k = 0; k < order.size(); ++k) result.influence[order[k]].own = of_sorted[k];
   return result;
 }
 
@@ -64,9 +63,11 @@ GlobalDimension EstimateGlobal(const NeighborLists& lists, std::span<const std::
   if (!fit) return result;
   result.dimension = fit->dimension;
   if (valid.size() < 2) return result;
-  std::vector<double> shifts(queries.size());
-  for (std::size_t i = 0; i < valid.size(); ++i) shifts[valid[i]] = fit->influence[i];
-  result.standard_error = GlobalStandardError(lists, queries, points, shifts);
+  std::vector<RatioInfluence> influence(queries.size());
+  for (std::size_t i = 0; i < valid.size(); ++i) influence[valid[i]] = fit->influence[i];
+  result.error = settings.estimator == Estimator::kGride
+                     ? ErrorOfGride(lists, queries, points, near + 1, influence)
+                     : ErrorOfTwoNn(lists, queries, points, influence);
   return result;
 }
 

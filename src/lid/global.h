@@ -7,13 +7,18 @@
 
 #include "src/knn/neighbor_lists.h"
 #include "src/lid/settings.h"
+#include "src/lid/standard_error.h"
 
 namespace dimwatch {
 
 struct GlobalDimension {
   std::optional<double> dimension;
-  std::optional<double> standard_error;  // standard_error.h
-  std::int64_t invalid = 0;              // queries whose ratio is not finite; left out
+  std::optional<EstimateError> error;  // none below two ratios
+  std::int64_t invalid = 0;            // queries whose ratio is not finite; left out
+
+  std::optional<double> standard_error() const {
+    return error ? std::optional(error->standard_error) : std::nullopt;
+  }
 };
 
 // kTwoNnGlobal: FitTwoNn of r2 / r1. kGride: FitGride of r_{2 n1} / r_{n1} with n1 half of

@@ -18,6 +18,14 @@ Derivatives Derive(double x, int n1, double d) {
   return {1 / d - (2 * n1 - 1) * x + m * ratio, -1 / (d * d) - m * ratio * ratio * (1 - above)};
 }
 
+// Of the first derivative, by x.
+double DeriveByRatio(double x, int n1, double d) {
+  const double above = -std::expm1(-d * x);
+  // Its limit as mu falls to 1 is 1/2, and its terms cancel before.
+  const double curve = d * x > 1e-4 ? (above - d * x * (1 - above)) / (above * above) : 0.5;
+  return (n1 - 1) * curve - (2 * n1 - 1);
+}
+
 Derivatives DeriveAll(std::span<const double> log_mu, int n1, double d) {
   Derivatives sum{-1 / d, 0};
   for (const double x : log_mu) {
@@ -48,11 +56,14 @@ std::optional<Gride> FitGride(std::span<const double> log_mu, int n1) {
   return Gride{d, -DeriveAll(log_mu, n1, d).second};
 }
 
-std::vector<double> GrideInfluence(std::span<const double> log_mu, int n1, const Gride& fit) {
-  std::vector<double> influence;
+std::vector<RatioInfluence> GrideInfluence(std::span<const double> log_mu, int n1,
+                                           const Gride& fit) {
+  const double d = fit.dimension, of_mu = 1 / (2 * n1 * d);
+  std::vector<RatioInfluence> influence;
   influence.reserve(log_mu.size());
   for (const double x : log_mu) {
-    influence.push_back(Derive(x, n1, fit.dimension).first / fit.information);
+    influence.push_back({Derive(x, n1, d).first / fit.information,
+                         of_mu * DeriveByRatio(x, n1, d) / fit.information});
   }
   return influence;
 }

@@ -19,7 +19,14 @@ struct Gride {
 // holds ln mu, finite and none below 0, in any order. None below two ratios, or if all are 0.
 std::optional<Gride> FitGride(std::span<const double> log_mu, int n1);
 
-// The derivative of the fit by the weight of each ratio, where all weights are 1. Sums to 0.
-std::vector<double> GrideInfluence(std::span<const double> log_mu, int n1, const Gride& fit);
+// Derivatives of the fit by weights, where all weights are 1.
+struct RatioInfluence {
+  double own = 0;  // of the ratio; sums to 0
+  // Of each of the n1 nearest points: as r_k moves by -1 / (k d) of itself when a point inside
+  // weighs more, mu moves by 1 / (2 n1 d). Of each of the n1 points behind them: the negative.
+  double near = 0;
+};
+std::vector<RatioInfluence> GrideInfluence(std::span<const double> log_mu, int n1,
+                                           const Gride& fit);
 
 }  // namespace dimwatch

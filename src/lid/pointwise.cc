@@ -1,7 +1,9 @@
 #include "src/lid/pointwise.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "src/knn/patch.h"
 #include "src/lid/radial.h"
 #include "src/lid/twonn.h"
 
@@ -16,8 +18,14 @@ constexpr std::size_t kRankedForNeighborhoods = 16;
 // Buffers of one chunk of queries.
 struct Scratch {
   Scratch(std::size_t points, std::size_t neighbors)
-      : members(points), log_mu(neighbors), sorted(neighbors), by_rank(neighbors) {}
+      : members(points),
+        nearest(neighbors),
+        log_mu(neighbors),
+        sorted(neighbors),
+        by_rank(neighbors) {}
   std::vector<std::uint8_t> members;
+  PatchSearch patch;
+  std::vector<TwoNearest> nearest;
   std::vector<double> log_mu;
   std::vector<double> sorted;   // log_mu, ascending
   std::vector<double> by_rank;  // influence of the sorted ratios
@@ -39,7 +47,33 @@ std::optional<double> LocalTwoNn(const EstimatorSettings& settings, Scratch& scr
   return lid;
 }
 
+// Fills scratch.log_mu, and returns whether the query is the nearest of its nearest.
+bool FindRatios(const CloudRows& cloud, const NeighborLists& lists, std::uint32_t query,
+                std::size_t index, Scratch& scratch) {
+  const std::span<const std::uint32_t> patch = lists.ids(index);
+  if (lists.queries() == cloud.points()) {
+    LogRatiosInNeighborhood(cloud, lists, index, scratch.members, scratch.log_mu);
+    return lists.ids(patch[0])[0] == query;
+  }
+  scratch.patch.Search(cloud, patch, scratch.nearest);
+  for (std::size_t j = 0; j < patch.size(); ++j) {
+    scratch.log_mu[j] = LogRatio(scratch.nearest[j].first, scratch.nearest[j].second);
+  }
+  // Whatever is as near to it as the query is a member, nearly always.
+  return lists.distances(index)[0] <= scratch.nearest[0].first;
+}
+
 }  // namespace
+
+void PointwiseDimensions::Append(PointwiseDimensions other) {
+  if (lid.empty()) {
+    *this = std::move(other);
+    return;
+  }
+  lid.insert(lid.end(), other.lid.begin(), other.lid.end());
+  influence.insert(influence.end(), other.influence.begin(), other.influence.end());
+  mutual.insert(mutual.end(), other.mutual.begin(), other.mutual.end());
+}
 
 std::size_t RankedEntries(Estimator estimator, std::size_t neighbors) {
   return estimator == Estimator::kTwoNn ? std::min(neighbors, kRankedForNeighborhoods) : neighbors;
@@ -50,8 +84,9 @@ PointwiseDimensions EstimatePointwise(const CloudRows& cloud, const NeighborList
                                       const EstimatorSettings& settings, ThreadPool& pool) {
   const std::size_t neighbors = lists.neighbors();
   PointwiseDimensions result{std::vector<std::optional<double>>(queries.size()),
-                             std::vector<float>(queries.size() * neighbors)};
-  const bool have_all_lists = queries.size() == cloud.points();
+                             std::vector<float>(queries.size() * neighbors),
+                             {}};
+  if (settings.estimator == Estimator::kTwoNn) result.mutual.resize(queries.size());
   pool.ParallelFor((queries.size() + kChunkQueries - 1) / kChunkQueries, [&](std::size_t chunk) {
     Scratch scratch(cloud.points(), neighbors);
     const std::size_t end = std::min(queries.size(), (chunk + 1) * kChunkQueries);
@@ -63,11 +98,7 @@ PointwiseDimensions EstimatePointwise(const CloudRows& cloud, const NeighborList
       } else if (settings.estimator == Estimator::kMom) {
         result.lid[q] = MomLid(lists.distances(q), influence);
       } else {
-        if (have_all_lists) {
-          LogRatiosInNeighborhood(cloud, lists, q, scratch.members, scratch.log_mu);
-        } else {
-          LogRatiosInPatch(cloud, lists.ids(q), scratch.log_mu);
-        }
+        result.mutual[q] = FindRatios(cloud, lists, queries[q], q, scratch);
         result.lid[q] = LocalTwoNn(settings, scratch, influence);
       }
     }

@@ -18,6 +18,12 @@ struct PointwiseDimensions {
   // queries x neighbors, row-major: the derivative of lid[q] by the weight of its j-th neighbor,
   // where all weights are 1; 0 where invalid.
   std::vector<float> influence;
+  // Of kTwoNn, by query: 1 where it is the nearest of its own nearest point. A ratio belongs to a
+  // point and its two nearest, so those of such points are not independent. Otherwise empty.
+  std::vector<std::uint8_t> mutual;
+
+  // Adds those of other queries, of the same estimator and neighbors.
+  void Append(PointwiseDimensions other);
 };
 
 // How many entries of a list an estimator asks to be ranked: all, but for kTwoNn, which uses

@@ -41,7 +41,7 @@ ScalePoint GrideAt(const NeighborLists& lists, std::span<const std::uint32_t> al
           .points = static_cast<std::int64_t>(all.size()),
           .distance = MeanDistance(lists, neighbors / 2 - 1, neighbors - 1),
           .dimension = fit.dimension,
-          .standard_error = fit.standard_error};
+          .standard_error = fit.standard_error()};
 }
 
 // The points of part `part`: every `parts`-th. Point p is the (p / parts)-th of its part.
@@ -85,7 +85,7 @@ ScalePoint TwoNnAt(const CloudRows& cloud, const NeighborLists& lists, std::size
     const GlobalDimension fit = EstimateGlobal(nearest, Iota(ids.size()), ids.size(), settings);
     of_part[part].distance = MeanDistance(nearest, 0, 1);
     of_part[part].dimension = fit.dimension;
-    of_part[part].standard_error = fit.standard_error;
+    of_part[part].standard_error = fit.standard_error();
   });
   const auto count = static_cast<double>(parts);
   double distance = 0, dimension = 0, squared_error = 0;

@@ -56,12 +56,31 @@ absl::Status CheckRange(const char* field, std::int64_t value, std::int64_t low,
       absl::StrCat(field, ": got ", value, "; ", low, " to ", high, " are allowed"));
 }
 
+absl::Status CheckTarget(const EstimatorSettings& settings) {
+  const double target = settings.target_standard_error;
+  if (!(target >= 0 && target < 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("target_standard_error: got ", target,
+                                                   "; a share of the mean below 1 is allowed"));
+  }
+  if (target > 0 && settings.queries != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("queries: got ", settings.queries,
+                     "; only 0 is allowed with target_standard_error, which chooses them"));
+  }
+  if (target > 0 && settings.index == IndexKind::kHnsw) {
+    return absl::InvalidArgumentError(
+        "index: got hnsw; auto and exact are allowed with target_standard_error");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Validate(const EstimatorSettings& settings) {
   absl::Status status = CheckRange("neighbors", settings.neighbors, kMinNeighbors, kMaxNeighbors);
   status.Update(CheckRange("max_points", settings.max_points, 1, kMaxCloudPoints));
   status.Update(CheckRange("queries", settings.queries, 0, kMaxCloudPoints));
+  status.Update(CheckTarget(settings));
   const double tolerance = settings.duplicate_tolerance;
   if (!(tolerance >= 0 && tolerance <= kMaxDuplicateTolerance)) {
     status.Update(

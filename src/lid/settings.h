@@ -31,6 +31,10 @@ struct EstimatorSettings {
   std::int64_t max_points = 10'000;  // N_max: more distinct valid rows are subsampled
   std::int64_t seed = 0;
   std::int64_t queries = 0;  // average over so many random points; 0: all
+  // Average over as many random points as the standard error takes to fall to this share of the
+  // mean (queries.h); 0: see `queries`. Not with `queries`, nor with kHnsw, whose graph costs more
+  // than fewer queries save.
+  double target_standard_error = 0;
   // Points nearer to each other than this share of the median distance to the nearest neighbor
   // count as duplicates (near_duplicates.h); 0: only equal rows do.
   double duplicate_tolerance = 0;

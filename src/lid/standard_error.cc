@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <utility>
 
 namespace dimwatch {
 namespace {
@@ -13,56 +13,103 @@ double Squares(std::span<const double> values) {
   return squares;
 }
 
-// Sum of squares, and twice the products of each point and its nearest neighbor, each pair once.
-// Only queries know their nearest: `pairs_known` is the share of all pairs that they stand for.
-double PairedSquares(const NeighborLists& lists, std::span<const std::uint32_t> queries,
-                     std::span<const double> shifts, double pairs_known) {
-  const double squares = Squares(shifts);
-  double products = 0;
-  for (std::size_t q = 0; q < queries.size(); ++q) {
-    const std::uint32_t nearest = lists.ids(q)[0];
-    const auto other = std::lower_bound(queries.begin(), queries.end(), nearest);
-    if (other != queries.end() && *other == nearest && nearest < queries[q]) {
-      const auto other_query = static_cast<std::size_t>(other - queries.begin());
-      if (lists.ids(other_query)[0] == queries[q]) continue;  // counted there
-    }
-    products += shifts[queries[q]] * shifts[nearest];
+// rho of the header, from the queries, whose nearest points are known.
+double PairFactor(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                  std::span<const double> shifts, std::span<const std::uint8_t> mutual) {
+  double products = 0, squares = 0;
+  for (std::size_t q = 0; q < mutual.size(); ++q) {
+    const double own = shifts[queries[q]];
+    products += own * shifts[lists.ids(q)[0]] * (mutual[q] != 0 ? 0.5 : 1);  // each pair once
+    squares += own * own;
   }
-  return std::max(squares / 2, squares + 2 * products / pairs_known);
+  return squares > 0 ? std::max(0.5, 1 + 2 * products / squares) : 1;
+}
+
+// Sums of the header.
+struct Parts {
+  double own = 0;        // own^2
+  double both = 0;       // own g
+  double neighbors = 0;  // g^2
+  double single = 0;     // f^2
+};
+
+EstimateError Combine(const Parts& parts, double rho, std::vector<double> shifts) {
+  const double all = parts.own + 2 * parts.both + rho * parts.neighbors;
+  // No more than half of it can have been counted twice.
+  const double variance = std::max(all / 2, all - rho * parts.single);
+  const double squares = Squares(shifts);
+  const double scale = squares > 0 ? std::sqrt(variance / squares) : 0;
+  for (double& shift : shifts) shift *= scale;
+  return {std::sqrt(variance), parts.own, std::move(shifts)};
 }
 
 }  // namespace
 
-std::vector<double> MeanShifts(const NeighborLists& lists, std::span<const std::uint32_t> queries,
-                               std::size_t points, const PointwiseDimensions& pointwise) {
+EstimateError ErrorOfMean(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                          std::size_t points, const PointwiseDimensions& pointwise) {
+  double sum = 0, valid = 0;
+  for (const std::optional<double>& lid : pointwise.lid) {
+    sum += lid.value_or(0);
+    valid += lid ? 1 : 0;
+  }
+  const std::size_t neighbors = lists.neighbors();
   std::vector<double> shifts(points);
-  double valid = 0;
+  Parts parts;
   for (std::size_t q = 0; q < queries.size(); ++q) {
-    if (!pointwise.lid[q]) continue;
-    valid += 1;
-    const std::span<const std::uint32_t> neighborhood = lists.ids(q);
-    for (std::size_t j = 0; j < neighborhood.size(); ++j) {
-      shifts[neighborhood[j]] +=
-          static_cast<double>(pointwise.influence[q * neighborhood.size() + j]);
+    for (std::size_t j = 0; j < neighbors; ++j) {
+      const double moved = static_cast<double>(pointwise.influence[q * neighbors + j]) / valid;
+      shifts[lists.ids(q)[j]] += moved;
+      parts.single += moved * moved;
     }
   }
-  const double share = static_cast<double>(queries.size()) / static_cast<double>(points);
-  const double paired = PairedSquares(lists, queries, shifts, share);
-  const double alone = Squares(shifts);
-  const double scale = alone > 0 ? std::sqrt(paired / alone) / valid : 0;
-  for (double& shift : shifts) shift *= scale;
-  return shifts;
+  parts.neighbors = Squares(shifts);
+  const double rho = PairFactor(lists, queries, shifts, pointwise.mutual);
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    if (!pointwise.lid[q]) continue;
+    const double own = (*pointwise.lid[q] - sum / valid) / valid;
+    parts.own += own * own * (valid / (valid - 1));
+    parts.both += own * shifts[queries[q]];
+    shifts[queries[q]] += own;
+  }
+  return Combine(parts, rho, std::move(shifts));
 }
 
-double MeanStandardError(std::span<const double> shifts, double spread, std::size_t values) {
-  return std::sqrt(Squares(shifts) + spread * spread / static_cast<double>(values));
+EstimateError ErrorOfGride(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                           std::size_t points, std::size_t n1,
+                           std::span<const RatioInfluence> influence) {
+  std::vector<double> shifts(points);
+  Parts parts;
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    for (std::size_t j = 0; j < 2 * n1; ++j) {
+      shifts[lists.ids(q)[j]] += j < n1 ? influence[q].near : -influence[q].near;
+    }
+    parts.single += static_cast<double>(2 * n1) * influence[q].near * influence[q].near;
+  }
+  parts.neighbors = Squares(shifts);
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    parts.own += influence[q].own * influence[q].own;
+    parts.both += influence[q].own * shifts[queries[q]];
+    shifts[queries[q]] += influence[q].own;
+  }
+  return Combine(parts, 1, std::move(shifts));
 }
 
-double GlobalStandardError(const NeighborLists& lists, std::span<const std::uint32_t> queries,
-                           std::size_t points, std::span<const double> shifts) {
+EstimateError ErrorOfTwoNn(const NeighborLists& lists, std::span<const std::uint32_t> queries,
+                           std::size_t points, std::span<const RatioInfluence> influence) {
   std::vector<double> of_points(points);
-  for (std::size_t q = 0; q < queries.size(); ++q) of_points[queries[q]] = shifts[q];
-  return std::sqrt(PairedSquares(lists, queries, of_points, 1));
+  for (std::size_t q = 0; q < queries.size(); ++q) of_points[queries[q]] = influence[q].own;
+  std::vector<std::uint8_t> mutual(queries.size());
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    const std::uint32_t nearest = lists.ids(q)[0];
+    const auto other = std::lower_bound(queries.begin(), queries.end(), nearest);
+    mutual[q] = other != queries.end() && *other == nearest &&
+                lists.ids(static_cast<std::size_t>(other - queries.begin()))[0] == queries[q];
+  }
+  const double rho = PairFactor(lists, queries, of_points, mutual);
+  const Parts parts{.neighbors = Squares(of_points)};
+  EstimateError error = Combine(parts, rho, std::move(of_points));
+  error.variance_of_choice = error.standard_error * error.standard_error;
+  return error;
 }
 
 }  // namespace dimwatch

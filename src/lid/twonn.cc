@@ -144,9 +144,4 @@ void LogRatiosInNeighborhood(const CloudRows& cloud, const NeighborLists& lists,
   for (const std::uint32_t member : patch) members[member] = 0;
 }
 
-void LogRatiosInPatch(const CloudRows& cloud, std::span<const std::uint32_t> patch,
-                      std::span<double> out) {
-  for (std::size_t j = 0; j < patch.size(); ++j) out[j] = LogRatioAmong(cloud, patch[j], patch);
-}
-
 }  // namespace dimwatch

@@ -43,8 +43,4 @@ double LogRatio(double r1, double r2);
 void LogRatiosInNeighborhood(const CloudRows& cloud, const NeighborLists& lists, std::size_t query,
                              std::span<std::uint8_t> members, std::span<double> out);
 
-// The same for a neighborhood given alone; computes all distances inside it. O(n^2 dim).
-void LogRatiosInPatch(const CloudRows& cloud, std::span<const std::uint32_t> patch,
-                      std::span<double> out);
-
 }  // namespace dimwatch

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/lid/standard_error.h"
-
 namespace dimwatch {
 namespace {
 
@@ -17,16 +15,20 @@ void SortByInput(ByInput& values) {
   values.erase(repeated, values.end());
 }
 
-// current - previous, of the inputs in both.
-std::vector<double> Differences(const ByInput& previous, const ByInput& current) {
-  std::vector<double> differences;
+// Calls visit(previous, current) for every input of either, with null where it is not in one.
+template <typename Visit>
+void VisitInputs(const ByInput& previous, const ByInput& current, const Visit& visit) {
   auto before = previous.begin();
-  for (const auto& [input, value] : current) {
-    while (before != previous.end() && before->first < input) ++before;
-    if (before == previous.end()) break;
-    if (before->first == input) differences.push_back(value - before->second);
+  auto now = current.begin();
+  while (before != previous.end() || now != current.end()) {
+    const bool take_before =
+        now == current.end() || (before != previous.end() && before->first <= now->first);
+    const bool take_now =
+        before == previous.end() || (now != current.end() && now->first <= before->first);
+    visit(take_before ? &before->second : nullptr, take_now ? &now->second : nullptr);
+    before += take_before ? 1 : 0;
+    now += take_now ? 1 : 0;
   }
-  return differences;
 }
 
 }  // namespace
@@ -51,17 +53,18 @@ SnapshotLids KeyedByInput(const PointwiseLid& pointwise,
 
 std::optional<PairedChange> Compare(const SnapshotLids& previous, const SnapshotLids& current) {
   if (previous.by_sample_id != current.by_sample_id) return std::nullopt;
-  const std::vector<double> changes = Differences(previous.lids, current.lids);
-  if (changes.size() < 2) return std::nullopt;
-  const auto n = static_cast<double>(changes.size());
-  double sum = 0;
-  for (const double change : changes) sum += change;
-  const double mean = sum / n;
-  double squares = 0;
-  for (const double change : changes) squares += (change - mean) * (change - mean);
-  const double spread = std::sqrt(squares / (n - 1));
-  const std::vector<double> shifts = Differences(previous.shifts, current.shifts);
-  return PairedChange{mean, MeanStandardError(shifts, spread, changes.size())};
+  double sum = 0, count = 0, squares = 0;
+  VisitInputs(previous.lids, current.lids, [&](const double* before, const double* now) {
+    if (before == nullptr || now == nullptr) return;
+    sum += *now - *before;
+    count += 1;
+  });
+  if (count < 2) return std::nullopt;
+  VisitInputs(previous.shifts, current.shifts, [&](const double* before, const double* now) {
+    const double change = (now == nullptr ? 0 : *now) - (before == nullptr ? 0 : *before);
+    squares += change * change;
+  });
+  return PairedChange{sum / count, std::sqrt(squares)};
 }
 
 }  // namespace dimwatch

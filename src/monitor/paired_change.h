@@ -30,10 +30,9 @@ struct PairedChange {
   double standard_error = 0;  // of `mean`, for a new draw of the inputs
 };
 
-// Over the inputs that are in both; none below two valid ones, or if the two are not keyed alike.
-// The error is that of a mean (standard_error.h) with differences for values: an input that pulls
-// both snapshots alike does not count.
-//   variance = sum (g_a(current) - g_a(previous))^2 + spread of the differences^2 / n
+// The mean is over the inputs that are in both; none below two valid ones, or if the two are not
+// keyed alike. An input that pulls both snapshots alike does not count for the error:
+//   variance = sum (shift(current) - shift(previous))^2, over the inputs in either; 0 where not in.
 std::optional<PairedChange> Compare(const SnapshotLids& previous, const SnapshotLids& current);
 
 }  // namespace dimwatch

@@ -41,11 +41,25 @@ TEST(GrideTest, AtTheFirstScaleIsTheUnbiasedTwoNn) {
 TEST(GrideTest, InfluenceIsWhatAnotherCopyOfTheRatioDoes) {
   std::vector<double> ratios = Ratios(2000, 4, 6, 3);
   const Gride fit = *FitGride(ratios, 4);
-  const std::vector<double> influence = GrideInfluence(ratios, 4, fit);
+  const std::vector<RatioInfluence> influence = GrideInfluence(ratios, 4, fit);
   for (const std::size_t i : {0u, 700u, 1999u}) {
     ratios.push_back(ratios[i]);
-    EXPECT_NEAR(FitGride(ratios, 4)->dimension - fit.dimension, influence[i], 3e-5);
+    EXPECT_NEAR(FitGride(ratios, 4)->dimension - fit.dimension, influence[i].own, 3e-5);
     ratios.pop_back();
+  }
+}
+
+TEST(GrideTest, InfluenceOfAPointIsThatOfTheRatioThatItChanges) {
+  std::vector<double> ratios = Ratios(2000, 4, 6, 3);
+  ratios[7] = 1e-7;  // its terms cancel
+  const Gride fit = *FitGride(ratios, 4);
+  const std::vector<RatioInfluence> influence = GrideInfluence(ratios, 4, fit);
+  for (const std::size_t i : {0u, 7u, 700u, 1999u}) {
+    constexpr double kWeight = 1e-3;
+    std::vector<double> moved = ratios;
+    moved[i] += kWeight / (2 * 4 * fit.dimension);
+    const double change = FitGride(moved, 4)->dimension - fit.dimension;
+    EXPECT_NEAR(change / kWeight, influence[i].near, 1e-3 * std::fabs(influence[i].near)) << i;
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/knn/exact.h"
+#include "src/knn/patch.h"
 #include "tests/lid/estimate.h"
 #include "tests/testing/shapes.h"
 
@@ -84,11 +85,15 @@ TEST(LogRatiosTest, ListsAnswerAsThePatchAloneDoes) {
   ThreadPool pool(0);
   std::vector<std::uint8_t> members(rows.points());
   std::vector<double> from_lists(12), from_patch(12);
+  PatchSearch search;
+  std::vector<TwoNearest> nearest(12);
   for (const std::size_t ranked : {1, 2, 5, 12}) {
     const NeighborLists lists = ExactEngine().Search(rows, all, 12, ranked, pool);
     for (std::size_t p = 0; p < rows.points(); ++p) {
       LogRatiosInNeighborhood(rows, lists, p, members, from_lists);
-      LogRatiosInPatch(rows, lists.ids(p), from_patch);
+      search.Search(rows, lists.ids(p), nearest);
+      std::ranges::transform(nearest, from_patch.begin(),
+                             [](const TwoNearest& two) { return LogRatio(two.first, two.second); });
       ASSERT_EQ(from_lists, from_patch) << p << ", " << ranked << " ranked";
     }
   }

@@ -16,7 +16,7 @@
 namespace dimwatch {
 namespace {
 
-constexpr int kRounds = 3;  // the fastest counts: what else runs only slows down
+constexpr int kRounds = 2;  // the fastest counts: what else runs only slows down
 constexpr double kNanosecond = 1e-9;
 
 // Rows that HnswEngine looks at to add a point, and to search one, among so many points.
@@ -49,14 +49,6 @@ double Nanoseconds(const Clock& clock, const Work& work) {
   return least;
 }
 
-struct Line {
-  double at_zero = 0, slope = 0;
-};
-Line Through(double x1, double y1, double x2, double y2) {
-  const double slope = std::max(0.0, (y2 - y1) / (x2 - x1));
-  return {std::max(0.0, y1 - slope * x1), slope};
-}
-
 double SearchNanoseconds(const NeighborEngine& engine, std::size_t points, std::size_t dim,
                          std::size_t neighbors, const Clock& clock) {
   const std::vector<float> values = RandomValues(points * dim);
@@ -67,14 +59,22 @@ double SearchNanoseconds(const NeighborEngine& engine, std::size_t points, std::
   return Nanoseconds(clock, [&] { engine.Search(cloud, all, neighbors, 4, here); });
 }
 
-// What a pair costs: from two sizes, as what each point costs once is not of interest.
-double ExactPairNanoseconds(std::size_t dim, const Clock& clock) {
-  constexpr double kFew = 768, kMany = 2304;
-  const double few =
-      SearchNanoseconds(ExactEngine(), static_cast<std::size_t>(kFew), dim, 64, clock);
-  const double many =
-      SearchNanoseconds(ExactEngine(), static_cast<std::size_t>(kMany), dim, 64, clock);
-  return std::max(0.0, many - few * kMany / kFew) / (kMany * (kMany - kFew) / 2);
+struct Line {
+  double at_zero = 0, slope = 0;
+};
+
+// What a pair of points costs: the slope from two widths of rows; the rest from two sizes, as what
+// each point costs once is not of interest.
+Line ExactPairNanoseconds(const Clock& clock) {
+  constexpr double kFew = 2304, kMany = 2 * kFew, kPairs = kFew * kFew / 2;
+  constexpr std::size_t kNarrow = 32, kWide = 512;
+  const auto search = [&](double points, std::size_t dim) {
+    return SearchNanoseconds(ExactEngine(), static_cast<std::size_t>(points), dim, 64, clock);
+  };
+  const double narrow = search(kFew, kNarrow);
+  const double slope = std::max(0.0, search(kFew, kWide) - narrow) / (kPairs * (kWide - kNarrow));
+  const double pair = std::max(0.0, search(kMany, kNarrow) - 2 * narrow) / (2 * kPairs);
+  return {std::max(0.0, pair - kNarrow * slope), slope};
 }
 
 // A look at a row that is in no cache, ahead of which others are read, as a walk does.
@@ -99,20 +99,20 @@ double ColdRowNanoseconds(const std::vector<float>& values, std::size_t dim, con
 }  // namespace
 
 EngineCosts MeasureEngineCosts(const Clock& clock) {
+  const Line exact = ExactPairNanoseconds(clock);
   constexpr std::size_t kNarrow = 32, kWide = 512;
-  const Line exact = Through(kNarrow, ExactPairNanoseconds(kNarrow, clock), kWide,
-                             ExactPairNanoseconds(kWide, clock));
   const std::vector<float> values = RandomValues(std::size_t{24} << 20);  // more than a cache holds
-  const Line row = Through(kNarrow, ColdRowNanoseconds(values, kNarrow, clock), kWide,
-                           ColdRowNanoseconds(values, kWide, clock));
+  const double narrow = ColdRowNanoseconds(values, kNarrow, clock);
+  const double slope =
+      std::max(0.0, ColdRowNanoseconds(values, kWide, clock) - narrow) / (kWide - kNarrow);
   // A graph in the cache, of rows so short that all is the walk.
   constexpr std::size_t kPoints = 800, kShort = 8;
   const double walk = SearchNanoseconds(HnswEngine(1), kPoints, kShort, 64, clock) / kPoints /
                       (RowsToAdd(kPoints) + RowsToSearch(kPoints, 64));
   return {.exact_pair = exact.at_zero,
           .exact_component = exact.slope,
-          .graph_row = walk + row.at_zero,
-          .graph_component = row.slope};
+          .graph_row = walk + std::max(0.0, narrow - kNarrow * slope),
+          .graph_component = slope};
 }
 
 double ExactSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,

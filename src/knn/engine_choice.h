@@ -9,16 +9,18 @@
 namespace dimwatch {
 
 // In nanoseconds of one thread. The defaults were measured on one core of an AMD EPYC (Zen 5, 2.6
-// GHz), so that a result does not depend on the machine where nobody measured it.
+// GHz) that was busy otherwise: what matters is their ratio. With them a result does not depend on
+// the machine.
 struct EngineCosts {
-  double exact_pair = 0.35;        // of ExactEngine: a pair of points, apart from ...
-  double exact_component = 0.013;  // ... each component
-  double graph_row = 60;           // of HnswEngine: a row that a walk looks at, apart from ...
-  double graph_component = 0.12;   // ... each component
+  double exact_pair = 1.2;         // of ExactEngine: a pair of points, apart from ...
+  double exact_component = 0.034;  // ... each component
+  double graph_row = 130;          // of HnswEngine: a row that a walk looks at, apart from ...
+  double graph_component = 0.21;   // ... each component
   friend bool operator==(const EngineCosts&, const EngineCosts&) = default;
 };
 
-// Measures them, on the calling thread, in about half a second.
+// Measures them, on the calling thread, in about half a second of `clock`. A clock of the thread's
+// processor time makes it independent of what else the machine does.
 EngineCosts MeasureEngineCosts(const Clock& clock);
 
 // How long a search takes on one thread. Both engines make equal use of two threads, so that which

@@ -14,22 +14,24 @@ std::uint64_t Mix(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
-std::pair<std::uint64_t, std::uint32_t> Lot(std::uint64_t seed, std::uint32_t id) {
-  return {Mix(Mix(seed) + id), id};
-}
-
 }  // namespace
 
-std::vector<std::uint32_t> ChooseUniformly(std::vector<std::uint32_t> ids, std::size_t count,
+std::vector<std::uint32_t> ChooseUniformly(std::span<const std::uint64_t> keys, std::size_t count,
                                            std::uint64_t seed) {
-  if (ids.size() <= count) return ids;
   std::vector<std::pair<std::uint64_t, std::uint32_t>> lots;
-  lots.reserve(ids.size());
-  for (const std::uint32_t id : ids) lots.push_back(Lot(seed, id));
-  const auto first_left_out = lots.begin() + static_cast<std::ptrdiff_t>(count);
-  std::nth_element(lots.begin(), first_left_out, lots.end());
-  std::erase_if(ids, [&](std::uint32_t id) { return Lot(seed, id) >= *first_left_out; });
-  return ids;
+  lots.reserve(keys.size());
+  for (const std::uint64_t key : keys) {
+    lots.emplace_back(Mix(Mix(seed) + key), static_cast<std::uint32_t>(lots.size()));
+  }
+  if (count < lots.size()) {
+    std::nth_element(lots.begin(), lots.begin() + static_cast<std::ptrdiff_t>(count), lots.end());
+    lots.resize(count);
+  }
+  std::vector<std::uint32_t> chosen;
+  chosen.reserve(lots.size());
+  for (const auto& [lot, number] : lots) chosen.push_back(number);
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
 }
 
 }  // namespace dimwatch

@@ -36,9 +36,9 @@ Recall RecallOf(std::span<const double> ratios, std::size_t neighbors) {
 
 std::vector<double> CanaryRatios(const CloudRows& cloud, std::span<const std::uint32_t> queries,
                                  const NeighborLists& lists, std::uint64_t seed, ThreadPool& pool) {
-  std::vector<std::uint32_t> canaries(queries.size());  // indices of queries
-  std::iota(canaries.begin(), canaries.end(), 0u);
-  canaries = ChooseUniformly(std::move(canaries), kCanaryQueries, seed);
+  const std::vector<std::uint64_t> keys(queries.begin(), queries.end());
+  const std::vector<std::uint32_t> canaries =  // indices of queries
+      ChooseUniformly(keys, kCanaryQueries, seed);
   std::vector<std::uint32_t> points;
   points.reserve(canaries.size());
   for (const std::uint32_t canary : canaries) points.push_back(queries[canary]);

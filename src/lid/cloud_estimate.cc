@@ -145,9 +145,10 @@ PointwiseLid Describe(const CloudRows& cloud, const Answers& answers,
 }
 
 // Asks more queries until they are enough.
-void EstimatePoints(const CloudRows& cloud, const EstimatorSettings& settings,
+void EstimatePoints(const PreparedCloud& prepared, const EstimatorSettings& settings,
                     const EngineOptions& engines, ThreadPool& pool, CloudEstimate& estimate,
                     PointwiseLid* pointwise) {
+  const CloudRows& cloud = prepared.rows;
   const std::size_t points = cloud.points();
   NeighborSearch search(cloud, settings, FirstQueries(points, settings), engines, pool);
   Answers answers;
@@ -158,8 +159,8 @@ void EstimatePoints(const CloudRows& cloud, const EstimatorSettings& settings,
       asked = 0;
     }
     std::vector<std::uint32_t> fresh;
-    std::ranges::set_difference(ChooseQueries(points, enough, settings.seed),
-                                ChooseQueries(points, asked, settings.seed),
+    std::ranges::set_difference(ChooseQueries(prepared.keys, enough, settings.seed),
+                                ChooseQueries(prepared.keys, asked, settings.seed),
                                 std::back_inserter(fresh));
     Ask(cloud, fresh, settings, search, pool, answers);
     error = Conclude(points, answers, estimate);
@@ -184,12 +185,13 @@ void EstimateFromLists(NeighborLists lists, PointwiseDimensions local, CloudEsti
 
 absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const EstimatorSettings& settings,
                                             ThreadPool& pool, const Clock& clock,
-                                            PointwiseLid* pointwise, const EngineOptions& engines) {
+                                            PointwiseLid* pointwise, const EngineOptions& engines,
+                                            std::span<const std::int64_t> row_ids) {
   if (absl::Status status = Validate(settings); !status.ok()) return status;
   if (absl::Status status = ValidateShape(rows); !status.ok()) return status;
   const absl::Duration start = clock.Monotonic();
   if (pointwise != nullptr) *pointwise = {};
-  PreparedCloud prepared = PrepareCloud(rows, settings.max_points, settings.seed, pool);
+  PreparedCloud prepared = PrepareCloud(rows, row_ids, settings.max_points, settings.seed, pool);
   if (settings.duplicate_tolerance > 0) {
     prepared = DropNearDuplicates(std::move(prepared), rows, settings, pool);
   }
@@ -203,8 +205,9 @@ absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const Estimator
   if (settings.index == IndexKind::kAuto) estimate.settings.index = IndexKind::kExact;
   const bool global = settings.estimator == Estimator::kTwoNnGlobal;
   estimate.enough_points = estimate.points > (global ? 2 : settings.neighbors);
-  if (estimate.enough_points)
-    EstimatePoints(prepared.rows, settings, engines, pool, estimate, pointwise);
+  if (estimate.enough_points) {
+    EstimatePoints(prepared, settings, engines, pool, estimate, pointwise);
+  }
   estimate.seconds = absl::ToDoubleSeconds(clock.Monotonic() - start);
   return estimate;
 }

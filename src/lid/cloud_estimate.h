@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -71,14 +72,16 @@ struct PointwiseLid {
 };
 
 // Estimates the intrinsic dimension of `rows` (n x d; may hold NaN, infinities and duplicates).
-// Runs on `pool` and the calling thread; the result does not depend on the number of threads.
-// Fills `pointwise` if it is not null. From the same `engines` the same result. INVALID_ARGUMENT
-// for bad settings or d = 0; too few points are not an error but a result without a mean.
-// Thread-safe.
+// Runs on `pool` and the calling thread; the result depends neither on the number of threads nor on
+// the order of the rows. Fills `pointwise` if it is not null. From the same `engines` the same
+// result. `row_ids`, one for each row or none: what random choices go by (prepare_cloud.h).
+// INVALID_ARGUMENT for bad settings or d = 0; too few points are not an error but a result without
+// a mean. Thread-safe.
 absl::StatusOr<CloudEstimate> EstimateCloud(PointCloudView rows, const EstimatorSettings& settings,
                                             ThreadPool& pool, const Clock& clock,
                                             PointwiseLid* pointwise = nullptr,
-                                            const EngineOptions& engines = {});
+                                            const EngineOptions& engines = {},
+                                            std::span<const std::int64_t> row_ids = {});
 
 // The last part of it: fills the fields of `estimate` that follow from the lists of all points and,
 // for a local estimator, from what EstimatePointwise makes of them.

@@ -74,7 +74,12 @@ PreparedCloud DropNearDuplicates(PreparedCloud cloud, PointCloudView rows,
     std::vector<std::uint32_t> kept = Kept(lists, limit);
     if (kept.size() == lists.queries()) break;
     cloud.duplicate_rows += static_cast<std::int64_t>(lists.queries() - kept.size());
-    for (std::uint32_t& point : kept) point = cloud.rows.source(point);
+    std::vector<std::uint64_t> keys;
+    for (std::uint32_t& point : kept) {
+      keys.push_back(cloud.keys[point]);
+      point = cloud.rows.source(point);
+    }
+    cloud.keys = std::move(keys);
     cloud.rows = CloudRows(rows, std::move(kept));
   }
   return cloud;

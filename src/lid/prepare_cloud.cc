@@ -32,14 +32,14 @@ using HashedRow = std::pair<std::uint64_t, std::uint32_t>;
 
 // Keeps the first of each set of equal rows. All of `run` have the same hash, in row order.
 void KeepDistinct(PointCloudView cloud, std::span<const HashedRow> run,
-                  std::vector<std::uint32_t>& kept) {
+                  std::vector<HashedRow>& kept) {
   const std::size_t first = kept.size();
-  for (const auto& [hash, row] : run) {
-    const bool seen = std::any_of(kept.begin() + static_cast<std::ptrdiff_t>(first), kept.end(),
-                                  [&, row = row](std::uint32_t other) {
-                                    return std::ranges::equal(cloud.row(row), cloud.row(other));
-                                  });
-    if (!seen) kept.push_back(row);
+  for (const HashedRow& candidate : run) {
+    const bool seen = std::any_of(
+        kept.begin() + static_cast<std::ptrdiff_t>(first), kept.end(), [&](const HashedRow& other) {
+          return std::ranges::equal(cloud.row(candidate.second), cloud.row(other.second));
+        });
+    if (!seen) kept.push_back(candidate);
   }
 }
 
@@ -57,8 +57,8 @@ std::optional<std::uint64_t> HashRow(std::span<const float> row) {
   return XXH3_64bits(scratch.data(), scratch.size() * sizeof(float));
 }
 
-PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::int64_t seed,
-                           ThreadPool& pool) {
+PreparedCloud PrepareCloud(PointCloudView cloud, std::span<const std::int64_t> row_ids,
+                           std::int64_t max_points, std::int64_t seed, ThreadPool& pool) {
   const std::vector<std::optional<std::uint64_t>> hashes = HashRows(cloud, pool);
   std::vector<HashedRow> finite;
   finite.reserve(hashes.size());
@@ -66,21 +66,30 @@ PreparedCloud PrepareCloud(PointCloudView cloud, std::int64_t max_points, std::i
     if (hashes[i]) finite.emplace_back(*hashes[i], i);
   }
   std::sort(finite.begin(), finite.end());
-  std::vector<std::uint32_t> kept;
-  kept.reserve(finite.size());
+  std::vector<HashedRow> distinct;  // by hash
+  distinct.reserve(finite.size());
   for (auto run = finite.begin(); run != finite.end();) {
     const auto end = std::find_if(run, finite.end(),
                                   [&](const HashedRow& row) { return row.first != run->first; });
-    KeepDistinct(cloud, {run, end}, kept);
+    KeepDistinct(cloud, {run, end}, distinct);
     run = end;
   }
-  std::sort(kept.begin(), kept.end());
-  const std::size_t distinct = kept.size();
-  return {.rows = CloudRows(cloud,
-                            ChooseUniformly(std::move(kept), static_cast<std::size_t>(max_points),
-                                            static_cast<std::uint64_t>(seed))),
+  std::vector<std::uint64_t> keys;
+  keys.reserve(distinct.size());
+  for (const auto& [hash, row] : distinct) {
+    keys.push_back(row_ids.empty() ? hash : static_cast<std::uint64_t>(row_ids[row]));
+  }
+  std::vector<std::uint32_t> sources;
+  std::vector<std::uint64_t> kept_keys;
+  for (const std::uint32_t i : ChooseUniformly(keys, static_cast<std::size_t>(max_points),
+                                               static_cast<std::uint64_t>(seed))) {
+    sources.push_back(distinct[i].second);
+    kept_keys.push_back(keys[i]);
+  }
+  return {.rows = CloudRows(cloud, std::move(sources)),
+          .keys = std::move(kept_keys),
           .nonfinite_rows = static_cast<std::int64_t>(hashes.size() - finite.size()),
-          .duplicate_rows = static_cast<std::int64_t>(finite.size() - distinct)};
+          .duplicate_rows = static_cast<std::int64_t>(finite.size() - distinct.size())};
 }
 
 double Variance(const CloudRows& rows, ThreadPool& pool) {

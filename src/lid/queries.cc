@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <utility>
 
 #include "src/base/random_subset.h"
 
@@ -18,11 +16,10 @@ constexpr double kMargin = 1.05;
 
 }  // namespace
 
-std::vector<std::uint32_t> ChooseQueries(std::size_t points, std::size_t count, std::int64_t seed) {
+std::vector<std::uint32_t> ChooseQueries(std::span<const std::uint64_t> keys, std::size_t count,
+                                         std::int64_t seed) {
   constexpr std::uint64_t kQueryStream = 0x9e3779b97f4a7c15;  // apart from the choice of points
-  std::vector<std::uint32_t> all(points);
-  std::iota(all.begin(), all.end(), 0u);
-  return ChooseUniformly(std::move(all), count, static_cast<std::uint64_t>(seed) ^ kQueryStream);
+  return ChooseUniformly(keys, count, static_cast<std::uint64_t>(seed) ^ kQueryStream);
 }
 
 std::size_t FirstQueries(std::size_t points, const EstimatorSettings& settings) {

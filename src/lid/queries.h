@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "src/lid/settings.h"
@@ -11,8 +12,9 @@
 namespace dimwatch {
 
 // The first `count` of all points in a random order that the seed gives, ascending: fewer queries
-// are among more.
-std::vector<std::uint32_t> ChooseQueries(std::size_t points, std::size_t count, std::int64_t seed);
+// are among more. `keys`: PreparedCloud::keys.
+std::vector<std::uint32_t> ChooseQueries(std::span<const std::uint64_t> keys, std::size_t count,
+                                         std::int64_t seed);
 
 // How many queries to begin with: settings.queries, or a first batch if there is a target.
 std::size_t FirstQueries(std::size_t points, const EstimatorSettings& settings);

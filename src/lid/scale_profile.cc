@@ -114,7 +114,7 @@ ScaleProfile ProfileScale(PointCloudView rows, const EstimatorSettings& settings
                           ThreadPool& pool) {
   ScaleProfile profile;
   PreparedCloud prepared =
-      PrepareCloud(rows, std::min(settings.max_points, kMaxScalePoints), settings.seed, pool);
+      PrepareCloud(rows, {}, std::min(settings.max_points, kMaxScalePoints), settings.seed, pool);
   if (settings.duplicate_tolerance > 0) {
     prepared = DropNearDuplicates(std::move(prepared), rows, settings, pool);
   }

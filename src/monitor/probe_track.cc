@@ -1,6 +1,7 @@
 #include "src/monitor/probe_track.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -27,6 +28,14 @@ std::string IncompleteReason(const Cloud& cloud, const CloudEstimate& estimate,
     return absl::StrCat("the client dropped ", cloud.dropped_rows, " rows");
   }
   return "";
+}
+
+// What stays the same of a row from step to step; empty where nothing does.
+std::vector<std::int64_t> RowIds(const Cloud& cloud, bool aligned) {
+  if (!cloud.sample_ids.empty() || !aligned) return cloud.sample_ids;
+  std::vector<std::int64_t> rows(cloud.rows.points());
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  return rows;
 }
 
 }  // namespace
@@ -116,7 +125,7 @@ EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
   PointwiseLid pointwise;
   absl::StatusOr<CloudEstimate> estimate =
       EstimateCloud(cloud.rows.view(), settings_.estimator, pool_, clock_,
-                    settings_.aligned ? &pointwise : nullptr);
+                    settings_.aligned ? &pointwise : nullptr, {}, RowIds(cloud, settings_.aligned));
   if (estimate.ok()) {
     record.estimate = *std::move(estimate);
     record.incomplete_reason = IncompleteReason(cloud, record.estimate, settings_);
@@ -140,7 +149,8 @@ void ProbeTrack::AddPairedChange(const PointwiseLid& pointwise, const Cloud& clo
                                  EstimateRecord& record) {
   if (refilled_previous_) {
     PointwiseLid before;
-    if (EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before)
+    if (EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before,
+                      {}, RowIds(*refilled_previous_, true))
             .ok()) {
       previous_ = KeyedByInput(before, refilled_previous_->sample_ids);
     }

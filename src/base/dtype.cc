@@ -10,18 +10,15 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
+// Without a branch, so that a compiler can take several at once.
 float FromHalf(std::uint16_t half) {
-  constexpr std::uint32_t kExponent = 0x7c00u << 13;
-  constexpr std::uint32_t kSmallestNormal = 113u << 23;
-  std::uint32_t bits = (half & 0x7fffu) << 13;
-  const std::uint32_t exponent = bits & kExponent;
-  bits += (127u - 15u) << 23;
-  if (exponent == kExponent) bits += (128u - 16u) << 23;  // infinity or NaN
-  float value = std::bit_cast<float>(bits);
-  if (exponent == 0) {  // zero or subnormal
-    value = std::bit_cast<float>(bits + (1u << 23)) - std::bit_cast<float>(kSmallestNormal);
-  }
-  return (half & 0x8000u) != 0 ? -value : value;
+  constexpr std::uint32_t kInfinity = 0x7f800000u;
+  constexpr float kRebias = 0x1p112f;  // exponents are 127 - 15 too small
+  const std::uint32_t bits = (half & 0x7fffu) << 13;
+  const std::uint32_t finite = std::bit_cast<std::uint32_t>(std::bit_cast<float>(bits) * kRebias);
+  const std::uint32_t special = (half & 0x7c00u) == 0x7c00u ? kInfinity : 0;  // infinity or NaN
+  const std::uint32_t sign = (half & 0x8000u) << 16;
+  return std::bit_cast<float>(finite | special | sign);
 }
 
 float FromBfloat(std::uint16_t bfloat) {

@@ -148,6 +148,36 @@ TEST_F(MonitorTest, AFullQueueMakesTheSessionWaitUntilThereIsRoom) {
   EXPECT_EQ(job.listener->told().rooms, 1);
 }
 
+TEST_F(MonitorTest, LayersThatAreEstimatedTogetherAreToldInTheOrderOfArrival) {
+  std::vector<ProbeSettings> probes;
+  for (int i = 0; i < 7; ++i) probes.push_back(SnapshotProbe("train/layer." + std::to_string(i)));
+  const auto send = [&](const std::string& run) {
+    Create(run, probes);
+    Job job = Open(run);
+    for (std::int64_t seq = 1; seq <= 14; ++seq) {
+      const std::string& probe = probes[static_cast<std::size_t>((seq * 3) % 7)].identity.name;
+      job.MustOffer(Snapshot(seq, probe, (seq - 1) / 7, 30, 3, static_cast<unsigned>(seq)));
+    }
+    return job;
+  };
+  Start(3);
+  std::promise<void> gate;
+  const auto opened = gate.get_future().share();
+  for (int i = 0; i < 3; ++i) pool_->Submit([opened] { opened.wait(); });
+  Job together = send("together");
+  gate.set_value();
+  ASSERT_TRUE(together.listener->WaitForEstimates(14));
+  const auto told = together.listener->told().estimates;
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    EXPECT_EQ(told[i].probe, probes[(i + 1) * 3 % 7].identity.name);
+  }
+  EXPECT_EQ(monitor_->Snapshot().stats.queued_bytes, 0);
+  EXPECT_EQ(monitor_->Snapshot().stats.estimate_backlog, 0);
+  Start(1);
+  ASSERT_TRUE(send("alone").listener->WaitForEstimates(14));
+  EXPECT_EQ(History("together"), History("alone"));
+}
+
 TEST_F(MonitorTest, FinishingWaitsForWhatIsQueuedAndEndsTheSession) {
   Create("run");
   Job job = Open("run");

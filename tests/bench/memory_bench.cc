@@ -40,7 +40,7 @@ double StatusMiB(const std::string& key) {
   return 0;
 }
 
-void Measure(Case size) {
+void EstimateInChild(Case size) {
   const double before = StatusMiB("VmRSS");
   const PointCloud cloud = testing::Embedded(testing::Gaussian(size.points, 20, 1), size.dim, 2);
   ThreadPool pool(1);  // and the caller's
@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
-      dimwatch::Measure(size);
+      dimwatch::EstimateInChild(size);
       std::fflush(stdout);
       _exit(0);
     }

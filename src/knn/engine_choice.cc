@@ -129,4 +129,11 @@ double HnswSeconds(const EngineCosts& costs, std::size_t points, std::size_t que
   return rows * (costs.graph_row + costs.graph_component * static_cast<double>(dim)) * kNanosecond;
 }
 
+bool IsCloseCall(const EngineCosts& costs, std::size_t points, std::size_t queries, std::size_t dim,
+                 std::size_t neighbors) {
+  const double exact = ExactSeconds(costs, points, queries, dim);
+  const double hnsw = HnswSeconds(costs, points, queries, dim, neighbors);
+  return exact < 3 * hnsw && hnsw < 3 * exact;
+}
+
 }  // namespace dimwatch

@@ -32,8 +32,9 @@ double ExactSeconds(const EngineCosts& costs, std::size_t points, std::size_t qu
 double HnswSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
                    std::size_t dim, std::size_t neighbors);
 
-inline bool ExactIsCheaper(std::size_t points, std::size_t queries) {
-  return ExactSeconds({}, points, queries, 768) <= HnswSeconds({}, points, queries, 768, 128);
-}
+// Whether the two are expected within a factor of three of each other, so that which of them is
+// cheaper may depend on the machine.
+bool IsCloseCall(const EngineCosts& costs, std::size_t points, std::size_t queries, std::size_t dim,
+                 std::size_t neighbors);
 
 }  // namespace dimwatch

@@ -28,9 +28,11 @@ NeighborLists SearchAll(const CloudRows& cloud, const EstimatorSettings& setting
   std::vector<std::uint32_t> all(cloud.points());
   std::iota(all.begin(), all.end(), 0u);
   const std::size_t neighbors = std::min(kLookedAt, cloud.points() - 1);
+  const std::size_t points = cloud.points(), dim = cloud.dim();
   const bool exact =
       settings.index == IndexKind::kExact ||
-      (settings.index == IndexKind::kAuto && ExactIsCheaper(cloud.points(), cloud.points()));
+      (settings.index == IndexKind::kAuto &&
+       ExactSeconds({}, points, points, dim) <= HnswSeconds({}, points, points, dim, neighbors));
   if (exact) return ExactEngine().Search(cloud, all, neighbors, neighbors, pool);
   return HnswEngine(static_cast<std::uint64_t>(settings.seed))
       .Search(cloud, all, neighbors, neighbors, pool);

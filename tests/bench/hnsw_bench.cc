@@ -1,13 +1,17 @@
 // Our graphs against plain hnswlib. README.md says how to read it.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <deque>
 #include <numeric>
 #include <vector>
 
+#include "src/knn/generations.h"
 #include "src/knn/hnsw.h"
 #include "src/knn/recall.h"
 #include "tests/bench/plain_hnsw.h"
 #include "tests/bench/work.h"
+#include "tests/testing/drift.h"
 #include "tests/testing/shapes.h"
 
 namespace dimwatch::bench {
@@ -57,6 +61,50 @@ void AllNeighbors(benchmark::State& state, Plain plain, const PlainSettings& set
 DIMWATCH_COMPARE(same_flags_same_settings, &PlainHnsw, kSame);
 DIMWATCH_COMPARE(same_flags_documented_settings, &PlainHnsw, kDocumented);
 DIMWATCH_COMPARE(native_same_settings, &PlainHnswNative, kSame);
+
+// A rolling window over rows that drift, for twenty turnovers after the first: the recall of every
+// one of them, and what a row costs to take in.
+void Turnovers(benchmark::State& state) {
+  constexpr std::size_t kWindow = 8000, kBatch = 250, kTurnovers = 20, kQueries = 200;
+  const auto dim = static_cast<std::size_t>(state.range(0));
+  testing::DriftingRows stream(dim, 15, kWindow, 1);
+  ThreadPool pool(1);  // and the caller's
+  Generations generations(dim, kWindow / 4, 1);
+  std::deque<std::vector<float>> batches;
+  std::int64_t newest = 0;
+  double least = 1, sum = 0;
+  Seconds adding;
+  for ([[maybe_unused]] auto iteration : state) {
+    for (std::size_t turnover = 0; turnover <= kTurnovers; ++turnover) {
+      for (std::size_t batch = 0; batch < kWindow / kBatch; ++batch, ++newest) {
+        batches.push_back(stream.Next(kBatch));
+        if (batches.size() > kWindow / kBatch) batches.pop_front();
+      }
+      std::vector<Generations::Batch> held;
+      std::vector<float> rows;
+      for (const std::vector<float>& batch : batches) {
+        held.push_back({.seq = newest - static_cast<std::int64_t>(batches.size() - held.size()),
+                        .rows = batch});
+        rows.insert(rows.end(), batch.begin(), batch.end());
+      }
+      adding += Time([&] { generations.Update(held, pool); });
+      const CloudRows cloud(PointCloudView(rows, kWindow, dim));
+      std::vector<std::uint32_t> queries;
+      for (std::uint32_t q = 0; q < kWindow; q += kWindow / kQueries) queries.push_back(q);
+      const NeighborLists lists =
+          generations.IndexOf(cloud, 0)->Search(queries, kNeighbors, 1, pool);
+      const double recall = MeasureRecall(cloud, queries, lists, 1, pool).ratio;
+      if (turnover == 0) continue;
+      least = std::min(least, recall);
+      sum += recall / kTurnovers;
+    }
+    state.SetIterationTime(adding.wall);
+  }
+  state.counters["least_recall"] = least;
+  state.counters["mean_recall"] = sum;
+  state.counters["cpu_ms_per_row"] = adding.cpu * 1e3 / (kWindow * (kTurnovers + 1));
+}
+BENCHMARK(Turnovers)->Arg(32)->Arg(256)->UseManualTime()->Iterations(1)->Unit(benchmark::kSecond);
 
 }  // namespace
 }  // namespace dimwatch::bench

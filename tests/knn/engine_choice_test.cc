@@ -30,6 +30,13 @@ TEST(EngineChoiceTest, ExactIsCheaperForAllButLargeClouds) {
 
 TEST(EngineChoiceTest, FewQueriesNeedNoGraph) { EXPECT_TRUE(ExactWins(1'000'000, 200, 768)); }
 
+TEST(EngineChoiceTest, OnlyNearTheCrossoverItIsACloseCall) {
+  const EngineCosts costs;
+  EXPECT_FALSE(IsCloseCall(costs, 10'000, 10'000, 768, 128));
+  EXPECT_TRUE(IsCloseCall(costs, 130'000, 130'000, 768, 128));
+  EXPECT_FALSE(IsCloseCall(costs, 1'000'000, 1'000'000, 4096, 128));
+}
+
 TEST(EngineChoiceTest, CostsAreMeasuredAndPositive) {
   const EngineCosts costs = MeasureEngineCosts(RealClock());
   EXPECT_GT(costs.exact_pair + costs.exact_component, 0);

@@ -140,9 +140,10 @@ class BlockedSearch {
     const std::size_t rows = Blocks(queries_.size()), columns = Blocks(order_.size());
     const std::size_t partners = symmetric_ ? rows / 2 + 1 : columns;
     const std::size_t strips = (partners + kStrip - 1) / kStrip;
+    WorkspacePool workspaces;  // gone before there are lists
     pool.ParallelFor(rows * strips, [&](std::size_t task) {
       const std::size_t left = task % rows, first = task / rows * kStrip;
-      std::unique_ptr<Workspace> workspace = workspaces_.Take();
+      std::unique_ptr<Workspace> workspace = workspaces.Take();
       workspace->left.Load(cloud_, center_, BlockOf(queries_, left));
       for (std::size_t i = first; i < std::min(partners, first + kStrip); ++i) {
         const std::size_t right = symmetric_ ? (left + i) % rows : i;
@@ -150,7 +151,7 @@ class BlockedSearch {
         if (symmetric_ && 2 * i == rows && left > right) continue;
         Multiply(left, right, *workspace);
       }
-      workspaces_.Return(std::move(workspace));
+      workspaces.Return(std::move(workspace));
     });
   }
 
@@ -265,7 +266,6 @@ class BlockedSearch {
   Candidates candidates_;          // rows of block b guarded by locks_[b], ids are positions
   std::vector<std::size_t> seen_;  // points that block b was compared with, guarded by locks_[b]
   std::vector<std::mutex> locks_;  // one for each block of queries
-  WorkspacePool workspaces_;
 };
 
 }  // namespace

@@ -188,9 +188,13 @@ v1::Estimate ToProto(const CloudEstimate& estimate) {
   out.set_window_fill(1);
   *out.mutable_config() = ToProto(estimate.settings);
   out.set_recall(estimate.recall);
+  out.set_recall_low(estimate.recall_low);
+  out.set_bias_bound(estimate.bias_bound);
+  out.set_engine_reason(estimate.engine_reason);
   out.set_seconds(estimate.seconds);
   out.set_variance(estimate.variance);
-  out.set_complete(estimate.enough_points);
+  out.set_complete(estimate.enough_points && estimate.enough_recall);
+  if (!estimate.enough_recall) out.set_incomplete_reason(estimate.engine_reason);
   if (!estimate.enough_points) {
     out.set_incomplete_reason(absl::StrCat(estimate.points, " distinct finite points; more than ",
                                            estimate.settings.neighbors, " are needed"));

@@ -26,6 +26,8 @@ enum Gauge {
   kLidTimestamp,
   kWindowFillRatio,
   kIndexRecallRatio,
+  kIndexRecallLowRatio,
+  kLidBiasBoundRatio,
   kSignalActive,
   kSignalStep,
   kRunInfo,
@@ -54,6 +56,10 @@ constexpr std::array<NameAndHelp, kGauges> kTexts = {{
     {"dimwatch_lid_timestamp_seconds", "When the newest estimate was computed, since 1970."},
     {"dimwatch_window_fill_ratio", "Share of the probe's window that is filled."},
     {"dimwatch_index_recall_ratio", "Measured share of true neighbors that the index found."},
+    {"dimwatch_index_recall_low_ratio", "Lower end of the 95 % interval of the index's recall."},
+    {"dimwatch_lid_bias_bound_ratio",
+     "At most so much of dimwatch_lid_mean is missing from it for neighbors that the index "
+     "missed."},
     {"dimwatch_signal_active", "1 while the signal is firing, otherwise 0."},
     {"dimwatch_signal_step", "Step of the estimate that brought the signal's present state."},
     {"dimwatch_run_info", "Always 1; what is known of a run is in the labels."},
@@ -128,6 +134,8 @@ void WriteEstimate(const EstimateRecord& record, const Labels& labels, Writer& w
   writer.Set(kLidTimestamp, labels, Seconds(record.create_time));
   writer.Set(kWindowFillRatio, labels, record.window_fill);
   writer.Set(kIndexRecallRatio, labels, estimate.recall);
+  writer.Set(kIndexRecallLowRatio, labels, estimate.recall_low);
+  writer.Set(kLidBiasBoundRatio, labels, estimate.bias_bound);
 }
 
 void WriteSignal(const RunView& view, const std::string& probe, SignalKind kind,

@@ -75,11 +75,18 @@ void Print(const CloudEstimate& estimate) {
       "; of %lld rows %lld equal to another, %lld not finite; %lld points without a LID\n",
       static_cast<long long>(estimate.rows), static_cast<long long>(estimate.duplicate_rows),
       static_cast<long long>(estimate.nonfinite_rows), static_cast<long long>(estimate.invalid));
-  std::printf("settings  %s, L = %d, cdf %s, fit %s, index %s (recall %.4g), seed %lld\n",
+  if (estimate.bias_bound > 0) {
+    std::printf(
+        "bias      up to %.2g %% too low: the index found %.4g (%.4g at least) of the neighbors\n",
+        100 * estimate.bias_bound, estimate.recall, estimate.recall_low);
+  }
+  std::printf("settings  %s, L = %d, cdf %s, fit %s, index %s, seed %lld\n",
               std::string(Name(settings.estimator)).c_str(), settings.neighbors,
               std::string(Name(settings.cdf)).c_str(), std::string(Name(settings.fit)).c_str(),
-              std::string(Name(settings.index)).c_str(), estimate.recall,
-              static_cast<long long>(settings.seed));
+              std::string(Name(settings.index)).c_str(), static_cast<long long>(settings.seed));
+  if (!estimate.engine_reason.empty()) {
+    std::printf("engine    %s\n", estimate.engine_reason.c_str());
+  }
   std::printf("time      %.3g s\n", estimate.seconds);
 }
 

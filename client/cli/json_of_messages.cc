@@ -63,6 +63,9 @@ Json ToJson(const v1::Estimate& estimate) {
   json["cdf"] = EnumName(config.cdf());
   json["index"] = EnumName(config.index());
   json["recall"] = estimate.recall();
+  json["recall_low"] = estimate.recall_low();
+  json["bias_bound"] = estimate.bias_bound();
+  json["engine_reason"] = estimate.engine_reason();
   json["fit"] = EnumName(config.fit());
   json["n_rows"] = estimate.rows();
   json["n_nonfinite"] = estimate.nonfinite_rows();

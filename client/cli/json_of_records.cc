@@ -21,6 +21,9 @@ void AppendCloud(const CloudEstimate& estimate, Json& json) {
   json["cdf"] = std::string(Name(estimate.settings.cdf));
   json["index"] = std::string(Name(estimate.settings.index));
   json["recall"] = estimate.recall;
+  json["recall_low"] = estimate.recall_low;
+  json["bias_bound"] = estimate.bias_bound;
+  json["engine_reason"] = estimate.engine_reason;
 }
 
 }  // namespace

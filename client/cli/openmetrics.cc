@@ -60,6 +60,9 @@ void AppendEstimates(const RunHistory& history, const Labels& run, std::string& 
   Family step("dimwatch_lid_step", "Optimizer step of the estimate.");
   Family fill("dimwatch_window_fill_ratio", "Share of the window that is filled.");
   Family recall("dimwatch_index_recall_ratio", "Measured share of true neighbors found.");
+  Family recall_low("dimwatch_index_recall_low_ratio", "Lower end of its 95 % interval.");
+  Family bias("dimwatch_lid_bias_bound_ratio",
+              "At most so much of the mean is missing for neighbors that the index missed.");
   for (const v1::Estimate& estimate : history.estimates) {
     const google::protobuf::Timestamp& time = estimate.create_time();
     Labels labels = run;
@@ -72,14 +75,16 @@ void AppendEstimates(const RunHistory& history, const Labels& run, std::string& 
     step.Add(labels, time, static_cast<double>(estimate.step()));
     fill.Add(labels, time, estimate.window_fill());
     recall.Add(labels, time, estimate.recall());
+    recall_low.Add(labels, time, estimate.recall_low());
+    bias.Add(labels, time, estimate.bias_bound());
     labels.emplace_back("quantile", "");
     for (const v1::Quantile& quantile : estimate.quantiles()) {
       labels.back().second = nlohmann::json(quantile.quantile()).dump();
       quantiles.Add(labels, time, quantile.value());
     }
   }
-  for (Family* family :
-       {&mean, &error, &rolling, &quantiles, &points, &invalid, &step, &fill, &recall}) {
+  for (Family* family : {&mean, &error, &rolling, &quantiles, &points, &invalid, &step, &fill,
+                         &recall, &recall_low, &bias}) {
     family->AppendTo(text);
   }
 }

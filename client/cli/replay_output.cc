@@ -73,7 +73,7 @@ void ReplayOutput::AddRow(const EstimateRecord& record, const std::vector<Signal
               MeanText(estimate.mean, estimate.standard_error), Text(estimate.queries),
               Text(settings.neighbors),
               SettingsText(Name(settings.estimator), Name(settings.cdf), Name(settings.fit),
-                           Name(settings.index), estimate.recall),
+                           Name(settings.index), estimate.recall, estimate.bias_bound),
               FillText(record.window_fill), CompleteText(record.complete, record.incomplete_reason),
               changed});
 }

@@ -127,19 +127,22 @@ std::string Table::ToString(bool colored) const {
 }
 
 std::string SettingsText(std::string_view estimator, std::string_view cdf, std::string_view fit,
-                         std::string_view index, double recall) {
+                         std::string_view index, double recall, double bias_bound) {
   std::string text;
   for (const std::string_view part : {estimator, cdf, fit, index}) {
     text.append(text.empty() ? "" : " ").append(part);
   }
-  if (recall != 1) text += " (recall " + Fixed(recall, 3) + ")";
+  if (bias_bound > 0) {
+    text += " (recall " + Fixed(recall, 3) + ", mean up to " + Fixed(100 * bias_bound, 1) +
+            " % too low)";
+  }
   return text;
 }
 
 std::string SettingsText(const v1::Estimate& estimate) {
   const v1::EstimatorConfig& config = estimate.config();
   return SettingsText(EnumName(config.estimator()), EnumName(config.cdf()), EnumName(config.fit()),
-                      EnumName(config.index()), estimate.recall());
+                      EnumName(config.index()), estimate.recall(), estimate.bias_bound());
 }
 
 std::vector<std::string> EstimateHeader() {

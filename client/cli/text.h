@@ -44,10 +44,10 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// The settings of an estimate in a cell: "twonn paper ols exact"; with the recall where it is
-// not 1.
+// The settings of an estimate in a cell: "twonn paper ols exact"; with the recall and what it
+// may do to the mean, where the index is approximate.
 std::string SettingsText(std::string_view estimator, std::string_view cdf, std::string_view fit,
-                         std::string_view index, double recall);
+                         std::string_view index, double recall, double bias_bound);
 std::string SettingsText(const v1::Estimate& estimate);
 // One estimate as a row of a table, with everything that is needed to judge its mean.
 std::vector<std::string> EstimateHeader();

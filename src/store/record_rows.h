@@ -35,7 +35,7 @@ struct RecordTable<EstimateRecord> {
       "quantiles, rows, nonfinite_rows, duplicate_rows, points, queries, invalid, variance, "
       "recall, seconds, enough_points, window_fill, rolling_mean, paired_change, "
       "paired_change_standard_error, create_time, harmonic_mean, harmonic_mean_standard_error, "
-      "near_duplicates, scale_profile";
+      "near_duplicates, scale_profile, recall_low, bias_bound, engine_reason, enough_recall";
 };
 template <>
 struct RecordTable<ScalarRecord> {

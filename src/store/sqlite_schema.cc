@@ -119,6 +119,10 @@ ALTER TABLE estimates ADD COLUMN harmonic_mean REAL;
 ALTER TABLE estimates ADD COLUMN harmonic_mean_standard_error REAL;
 ALTER TABLE estimates ADD COLUMN near_duplicates INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE estimates ADD COLUMN scale_profile TEXT;
+ALTER TABLE estimates ADD COLUMN recall_low REAL NOT NULL DEFAULT 1;
+ALTER TABLE estimates ADD COLUMN bias_bound REAL NOT NULL DEFAULT 0;
+ALTER TABLE estimates ADD COLUMN engine_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE estimates ADD COLUMN enough_recall INTEGER NOT NULL DEFAULT 1;
 )sql";
 
 // Entry v brings a file of version v to version v + 1. Released entries never change.

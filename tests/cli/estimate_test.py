@@ -11,7 +11,8 @@ from conftest import TESTS
 GOLDEN = TESTS / "golden"
 KEYS = [
     "estimator", "mean", "std", "standard_error", "n_points", "n_queries", "n_invalid",
-    "n_duplicates", "neighbors", "cdf", "index", "recall", "seconds",
+    "n_duplicates", "neighbors", "cdf", "index", "recall", "recall_low",
+    "bias_bound", "engine_reason", "seconds",
 ]
 
 

@@ -91,7 +91,8 @@ std::string Describe(const EstimateRecord& record) {
           estimate.seconds, estimate.enough_points, record.window_fill, record.rolling_mean,
           record.paired_change, record.paired_change_standard_error, record.create_time,
           estimate.harmonic_mean, estimate.harmonic_mean_standard_error, estimate.near_duplicates,
-          record.scale_profile);
+          record.scale_profile, estimate.recall_low, estimate.bias_bound, estimate.engine_reason,
+          estimate.enough_recall);
 }
 
 std::string Describe(const ScalarRecord& record) {

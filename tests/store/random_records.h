@@ -141,6 +141,10 @@ class RandomRecords {
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     estimate.variance = Flip() ? Double() : (Flip() ? kInfinity : std::nan(""));
     estimate.recall = Double();
+    estimate.recall_low = Double();
+    estimate.bias_bound = Double();
+    estimate.engine_reason = Text();
+    estimate.enough_recall = Flip();
     estimate.seconds = Double();
     estimate.enough_points = Flip();
     record.window_fill = Double();

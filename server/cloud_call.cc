@@ -103,8 +103,8 @@ void CloudCall::Estimate() {
     FinishOnce(absl::InvalidArgumentError("no rows were sent"));
     return;
   }
-  const absl::StatusOr<CloudEstimate> estimate =
-      EstimateCloud(cloud_.view(), cloud_.settings(), context_.pool, context_.clock);
+  const absl::StatusOr<CloudEstimate> estimate = EstimateCloud(
+      cloud_.view(), cloud_.settings(), context_.pool, context_.clock, nullptr, context_.engines);
   if (!estimate.ok()) {
     FinishOnce(estimate.status());
     return;

@@ -20,6 +20,7 @@ class DataFolder {
 
   std::filesystem::path database() const { return folder_ / "dimwatch.db"; }
   std::filesystem::path logs() const { return folder_ / "runs"; }
+  std::filesystem::path engine_costs() const { return folder_ / "engine-costs.json"; }
 
  private:
   DataFolder(std::filesystem::path folder, int lock);

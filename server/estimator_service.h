@@ -8,6 +8,7 @@
 #include "server/metrics.h"
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
+#include "src/lid/neighbor_search.h"
 
 namespace dimwatch::server {
 
@@ -17,6 +18,7 @@ struct EstimatorContext {
   ThreadPool& pool;      // computes
   ServerMetrics& metrics;
   const Clock& clock;
+  EngineOptions engines;
   std::atomic<int> in_flight = 0;  // clouds being received or estimated
 };
 
@@ -25,8 +27,8 @@ class EstimatorService final : public v1::EstimatorService::WithRawCallbackMetho
                                    v1::EstimatorService::Service> {
  public:
   EstimatorService(ThreadPool& handlers, ThreadPool& pool, ServerMetrics& metrics,
-                   const Clock& clock)
-      : context_{handlers, pool, metrics, clock} {}
+                   const Clock& clock, const EngineCosts& costs)
+      : context_{handlers, pool, metrics, clock, {.costs = costs, .make_index = nullptr}} {}
 
   grpc::ServerReadReactor<grpc::ByteBuffer>* EstimateCloud(grpc::CallbackServerContext* context,
                                                            grpc::ByteBuffer* response) override;

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "prometheus/gauge.h"
 #include "prometheus/text_serializer.h"
 #include "server/log.h"
 #include "server/version.h"
@@ -114,6 +115,20 @@ ServerMetrics::ServerMetrics()
                    .Help("RPCs that ended, by method and status code.")
                    .Register(registry_)),
       rejected_rows_{{"nonfinite", 0}, {"invalid_argument", 0}, {"unimplemented", 0}} {}
+
+void ServerMetrics::SetEngineCosts(const EngineCosts& costs) {
+  auto& family = prometheus::BuildGauge()
+                     .Name("dimwatch_engine_cost_seconds")
+                     .Help("What engines cost on this machine; index auto decides by it.")
+                     .Register(registry_);
+  const auto set = [&](const char* index, const char* per, double nanoseconds) {
+    family.Add({{"index", index}, {"per", per}}).Set(nanoseconds * 1e-9);
+  };
+  set("exact", "pair", costs.exact_pair);
+  set("exact", "pair_component", costs.exact_component);
+  set("hnsw", "row", costs.graph_row);
+  set("hnsw", "row_component", costs.graph_component);
+}
 
 void ServerMetrics::ObserveEstimate(const EstimateTiming& timing) {
   estimate_duration_

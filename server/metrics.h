@@ -29,6 +29,9 @@ class ServerMetrics : public prometheus::Collectable {
  public:
   ServerMetrics();
 
+  // Once, at the start.
+  void SetEngineCosts(const EngineCosts& costs);
+
   void ObserveEstimate(const EstimateTiming& timing);
   // From the arrival of an item to its durability.
   void ObserveAck(double seconds);

@@ -12,6 +12,7 @@
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/data_folder.h"
+#include "server/engine_costs.h"
 #include "server/estimator_service.h"
 #include "server/http_server.h"
 #include "server/ingest_service.h"
@@ -67,12 +68,24 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const DataFolder& folder) {
   return *std::move(store);
 }
 
-MonitorOptions OptionsOf(const Config& config, const DataFolder& folder) {
+EngineCosts CostsOf(const DataFolder& folder) {
+  const auto [costs, measured] = LoadOrMeasure(folder.engine_costs(), ThreadClock());
+  Log(LogLevel::kInfo, "engine costs",
+      {{"source", measured ? "measured" : "engine-costs.json"},
+       {"exact_pair_ns", costs.exact_pair},
+       {"exact_component_ns", costs.exact_component},
+       {"graph_row_ns", costs.graph_row},
+       {"graph_component_ns", costs.graph_component}});
+  return costs;
+}
+
+MonitorOptions OptionsOf(const Config& config, const DataFolder& folder, const EngineCosts& costs) {
   MonitorOptions options;
   options.log_folder = folder.logs();
   options.run_limits.max_probes = config.max_probes;
   options.run_limits.max_batch_bytes = config.max_batch_bytes;
   options.run_limits.max_window_bytes = config.max_window_bytes;
+  options.engine_costs = costs;
   options.max_runs = config.max_runs;
   options.max_queued_bytes_per_run = config.max_queue_bytes;
   return options;
@@ -122,8 +135,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   if (!store.ok()) return store.status();
   p.store = *std::move(store);
   p.pool = std::make_unique<ThreadPool>(threads);
+  const EngineCosts costs = CostsOf(*p.folder);
+  p.metrics.SetEngineCosts(costs);
   absl::StatusOr<std::unique_ptr<Monitor>> monitor =
-      Monitor::Start(OptionsOf(config, *p.folder), *p.store, *p.pool, clock,
+      Monitor::Start(OptionsOf(config, *p.folder, costs), *p.store, *p.pool, clock,
                      [&p](const EstimateTiming& timing) { p.metrics.ObserveEstimate(timing); });
   if (!monitor.ok()) return monitor.status();
   p.monitor = *std::move(monitor);
@@ -139,7 +154,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   p.ingest_service.emplace(
       IngestContext{*p.monitor, *p.handlers, p.metrics, clock, config.max_batch_bytes});
   p.query_service.emplace(*p.queries, *p.monitor, *p.handlers);
-  p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock);
+  p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock, costs);
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   if (absl::Status status = server->Listen(config); !status.ok()) return status;
   return server;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "client/cli/system_clock.h"
 #include "client/cli/trace.h"
 #include "src/base/npy.h"
+#include "src/lid/queries.h"
 #include "src/monitor/run_pipeline.h"
 
 namespace dimwatch::cli {
@@ -82,8 +84,8 @@ absl::StatusOr<std::vector<ProbeSettings>> Probes(const std::vector<TraceStep>& 
 // Feeds a trace to the pipeline item by item, as a server does with a job's stream.
 class Replayer {
  public:
-  Replayer(const RunRecord& run, ThreadPool& pool, ReplayOutput& output)
-      : admission_(run, Limits()), pipeline_(run, pool, clock_), output_(output) {}
+  Replayer(const RunRecord& run, ThreadPool& pool, const EngineCosts& costs, ReplayOutput& output)
+      : admission_(run, Limits()), pipeline_(run, pool, clock_, costs), output_(output) {}
 
   absl::Status Declare(const ProbeSettings& probe) {
     return Offer(DeclarationItem{.seq = ++seq_, .settings = probe});
@@ -156,6 +158,19 @@ class Replayer {
   std::int64_t seq_ = 0;
 };
 
+// Measured where the choice of an engine may depend on it.
+EngineCosts CostsFor(std::span<const ProbeSettings> probes) {
+  const bool close = std::ranges::any_of(probes, [](const ProbeSettings& probe) {
+    const auto points = static_cast<std::size_t>(probe.estimator.max_points);
+    const auto neighbors = static_cast<std::size_t>(probe.estimator.neighbors);
+    const std::size_t queries = FirstQueries(points, probe.estimator);
+    return probe.estimator.index == IndexKind::kAuto &&
+           (IsCloseCall({}, points, queries, 128, neighbors) ||
+            IsCloseCall({}, points, queries, 4096, neighbors));
+  });
+  return close ? MeasureEngineCosts(ThreadClock()) : EngineCosts();
+}
+
 absl::Status RunReplay(const Options& options) {
   ReplayConfig config;
   if (!options.config.empty()) {
@@ -176,7 +191,7 @@ absl::Status RunReplay(const Options& options) {
   run.policy = config.policy;
   ThreadPool pool(ComputeThreads(options.threads) - 1);  // the calling thread works too
   ReplayOutput output(options.json);
-  Replayer replayer(run, pool, output);
+  Replayer replayer(run, pool, CostsFor(*probes), output);
   for (const ProbeSettings& probe : *probes) {
     if (absl::Status status = replayer.Declare(probe); !status.ok()) return status;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <ctime>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -15,6 +16,17 @@ class SystemClock final : public Clock {
   absl::Time Now() const override { return absl::Now(); }
   absl::Duration Monotonic() const override {
     return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  }
+};
+
+// The processor time of the calling thread, to measure with; thread-safe.
+class ThreadClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::Now(); }
+  absl::Duration Monotonic() const override {
+    std::timespec time = {};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return absl::DurationFromTimespec(time);
   }
 };
 

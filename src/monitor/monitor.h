@@ -28,6 +28,7 @@ struct MonitorOptions {
   RunLimits run_limits;
   std::int64_t max_runs = 1000;                      // not ended
   std::int64_t max_queued_bytes_per_run = 64 << 20;  // beyond it sessions are told to wait
+  EngineCosts engine_costs;                          // on this machine
   absl::Duration linger = absl::Minutes(10);         // an ended run stays in Snapshot() so long
 };
 

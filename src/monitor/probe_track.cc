@@ -20,6 +20,7 @@ std::string IncompleteReason(const Cloud& cloud, const CloudEstimate& estimate,
                         settings.estimator.neighbors, " (neighbors) are needed");
   }
   if (!estimate.mean) return "no point has a defined LID";
+  if (!estimate.enough_recall) return estimate.engine_reason;
   if (cloud.fill < 1) {
     return absl::StrFormat("the window is not full: %d of %d samples", cloud.rows.view().points(),
                            settings.window_points);
@@ -40,8 +41,12 @@ std::vector<std::int64_t> RowIds(const Cloud& cloud, bool aligned) {
 
 }  // namespace
 
-ProbeTrack::ProbeTrack(ProbeSettings settings, ThreadPool& pool, const Clock& clock)
-    : settings_(std::move(settings)), pool_(pool), clock_(clock) {}
+ProbeTrack::ProbeTrack(ProbeSettings settings, ThreadPool& pool, const Clock& clock,
+                       const EngineCosts& costs)
+    : settings_(std::move(settings)),
+      pool_(pool),
+      clock_(clock),
+      engines_{.costs = costs, .make_index = nullptr} {}
 
 ProbeTrack::Update ProbeTrack::Add(const SampleItem& item) {
   const WindowUpdate windowed = window().Add(BatchOf(item));
@@ -125,7 +130,8 @@ EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
   PointwiseLid pointwise;
   absl::StatusOr<CloudEstimate> estimate =
       EstimateCloud(cloud.rows.view(), settings_.estimator, pool_, clock_,
-                    settings_.aligned ? &pointwise : nullptr, {}, RowIds(cloud, settings_.aligned));
+                    settings_.aligned ? &pointwise : nullptr, engines_,
+                    RowIds(cloud, settings_.aligned));
   if (estimate.ok()) {
     record.estimate = *std::move(estimate);
     record.incomplete_reason = IncompleteReason(cloud, record.estimate, settings_);
@@ -150,7 +156,7 @@ void ProbeTrack::AddPairedChange(const PointwiseLid& pointwise, const Cloud& clo
   if (refilled_previous_) {
     PointwiseLid before;
     if (EstimateCloud(refilled_previous_->rows.view(), settings_.estimator, pool_, clock_, &before,
-                      {}, RowIds(*refilled_previous_, true))
+                      engines_, RowIds(*refilled_previous_, true))
             .ok()) {
       previous_ = KeyedByInput(before, refilled_previous_->sample_ids);
     }

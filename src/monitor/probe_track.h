@@ -22,7 +22,8 @@ inline constexpr std::size_t kRollingMeanEstimates = 5;
 // Refill; the rest by Add and Close. Not thread-safe: owned by the run's single writer.
 class ProbeTrack {
  public:
-  ProbeTrack(ProbeSettings settings, ThreadPool& pool, const Clock& clock);
+  ProbeTrack(ProbeSettings settings, ThreadPool& pool, const Clock& clock,
+             const EngineCosts& costs);
 
   // What one batch did. A rewind comes before the estimates.
   struct Update {
@@ -65,6 +66,7 @@ class ProbeTrack {
   ProbeSettings settings_;
   ThreadPool& pool_;
   const Clock& clock_;
+  const EngineOptions engines_;
   std::unique_ptr<Window> window_;   // made when the first batch comes
   std::vector<SeriesPoint> series_;  // by ascending step
   std::optional<EstimateRecord> latest_;

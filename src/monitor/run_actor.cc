@@ -76,7 +76,8 @@ absl::Status RunActor::Restore(RunRecord run) {
   const absl::StatusOr<std::vector<EventRecord>> history = ReadHistory(context_.store, run_id_);
   if (!history.ok()) return history.status();
   const std::int64_t applied_seq = run.applied_seq;
-  pipeline_ = RunPipeline::Restore(std::move(run), *history, context_.pool, context_.clock);
+  pipeline_ = RunPipeline::Restore(std::move(run), *history, context_.pool, context_.clock,
+                                   context_.options.engine_costs);
   std::set<std::string> scalar_names;
   for (const ScalarRecord& scalar : pipeline_->latest_scalars()) scalar_names.insert(scalar.name);
   admission_.emplace(pipeline_->run(), context_.options.run_limits, std::move(scalar_names));

@@ -13,10 +13,11 @@ namespace dimwatch {
 
 class RunPipeline::Impl {
  public:
-  Impl(RunRecord run, ThreadPool& pool, const Clock& clock)
+  Impl(RunRecord run, ThreadPool& pool, const Clock& clock, const EngineCosts& costs)
       : run_(std::move(run)),
         pool_(pool),
         clock_(clock),
+        costs_(costs),
         judge_(JudgeHistory(run_, {})),
         decision_time_(run_.create_time) {
     for (const ProbeSettings& probe : run_.probes) AddTrack(probe);
@@ -120,7 +121,9 @@ class RunPipeline::Impl {
   std::int64_t nonfinite_rows() const { return nonfinite_rows_; }
 
  private:
-  void AddTrack(const ProbeSettings& settings) { tracks_.emplace_back(settings, pool_, clock_); }
+  void AddTrack(const ProbeSettings& settings) {
+    tracks_.emplace_back(settings, pool_, clock_, costs_);
+  }
 
   ProbeTrack* Find(const std::string& probe) {
     const auto track = std::ranges::find_if(
@@ -239,6 +242,7 @@ class RunPipeline::Impl {
   RunRecord run_;
   ThreadPool& pool_;
   const Clock& clock_;
+  EngineCosts costs_;
   RunJudge judge_;
   absl::Time decision_time_;
   std::vector<ProbeTrack> tracks_;               // as run_.probes
@@ -246,16 +250,17 @@ class RunPipeline::Impl {
   std::int64_t nonfinite_rows_ = 0;
 };
 
-RunPipeline::RunPipeline(RunRecord run, ThreadPool& pool, const Clock& clock)
-    : impl_(std::make_unique<Impl>(std::move(run), pool, clock)) {}
+RunPipeline::RunPipeline(RunRecord run, ThreadPool& pool, const Clock& clock,
+                         const EngineCosts& costs)
+    : impl_(std::make_unique<Impl>(std::move(run), pool, clock, costs)) {}
 RunPipeline::RunPipeline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RunPipeline::~RunPipeline() = default;
 RunPipeline::RunPipeline(RunPipeline&&) noexcept = default;
 RunPipeline& RunPipeline::operator=(RunPipeline&&) noexcept = default;
 
 RunPipeline RunPipeline::Restore(RunRecord run, const std::vector<EventRecord>& history,
-                                 ThreadPool& pool, const Clock& clock) {
-  auto impl = std::make_unique<Impl>(std::move(run), pool, clock);
+                                 ThreadPool& pool, const Clock& clock, const EngineCosts& costs) {
+  auto impl = std::make_unique<Impl>(std::move(run), pool, clock, costs);
   impl->Restore(history);
   return RunPipeline(std::move(impl));
 }

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
+#include "src/knn/engine_choice.h"
 #include "src/monitor/admission.h"
 #include "src/store/ingest_item.h"
 #include "src/store/records.h"
@@ -31,10 +32,12 @@ namespace dimwatch {
 // Not thread-safe: owned by the run's single writer. Uses the pool for estimates.
 class RunPipeline {
  public:
-  RunPipeline(RunRecord run, ThreadPool& pool, const Clock& clock);
+  // `costs` decide which engine is used where the settings leave that open: to be the same wherever
+  // the same records are to come out.
+  RunPipeline(RunRecord run, ThreadPool& pool, const Clock& clock, const EngineCosts& costs = {});
   // `history` is what the store has of the run: all events by ascending cursor.
   static RunPipeline Restore(RunRecord run, const std::vector<EventRecord>& history,
-                             ThreadPool& pool, const Clock& clock);
+                             ThreadPool& pool, const Clock& clock, const EngineCosts& costs = {});
   ~RunPipeline();
   RunPipeline(RunPipeline&&) noexcept;
   RunPipeline& operator=(RunPipeline&&) noexcept;

@@ -286,6 +286,9 @@ v1::Run ToProto(const RunView& view) {
   for (const EstimateRecord& record : view.latest_estimates) {
     *out.add_latest_estimates() = ToProto(record);
   }
+  for (const EstimateRecord& record : view.latest_profiles) {
+    *out.add_latest_profiles() = ToProto(record);
+  }
   for (const Signal& signal : view.signals) *out.add_signals() = ToProto(signal);
   out.set_damage(ValidUtf8(run.damage));
   return out;

@@ -18,12 +18,19 @@ enum Gauge {
   kLidMean,
   kLidRollingMean,
   kLidStandardError,
+  kLidHarmonicMean,
+  kLidHarmonicMeanStandardError,
   kLidQuantile,
   kLidPoints,
   kLidInvalidPoints,
   kLidDuplicateRatio,
+  kLidNearDuplicateRatio,
   kLidStep,
   kLidTimestamp,
+  kLidScale,
+  kLidScaleStandardError,
+  kLidScaleDistance,
+  kLidScaleStep,
   kWindowFillRatio,
   kIndexRecallRatio,
   kIndexRecallLowRatio,
@@ -48,12 +55,22 @@ constexpr std::array<NameAndHelp, kGauges> kTexts = {{
     {"dimwatch_lid_mean", "Mean local intrinsic dimension (LID) of the newest cloud of a probe."},
     {"dimwatch_lid_rolling_mean", "Mean of the last up to 5 complete mean LIDs of a probe."},
     {"dimwatch_lid_standard_error", "Standard error of dimwatch_lid_mean."},
+    {"dimwatch_lid_harmonic_mean",
+     "Harmonic mean of the pointwise LID, of the estimator mle only."},
+    {"dimwatch_lid_harmonic_mean_standard_error", "Standard error of dimwatch_lid_harmonic_mean."},
     {"dimwatch_lid_quantile", "Quantile of the pointwise LID of the newest cloud."},
     {"dimwatch_lid_points", "Distinct finite points in the newest cloud."},
     {"dimwatch_lid_invalid_points", "Points without a LID of their own, left out of the mean."},
     {"dimwatch_lid_duplicate_ratio", "Share of the arrived rows that equal an earlier row."},
+    {"dimwatch_lid_near_duplicate_ratio",
+     "Share of the points that have a neighbor within a hundredth of the usual distance."},
     {"dimwatch_lid_step", "Optimizer step of the newest estimate of a probe."},
     {"dimwatch_lid_timestamp_seconds", "When the newest estimate was computed, since 1970."},
+    {"dimwatch_lid_scale",
+     "Gride dimension of the newest scale profile, from the neighbors n1 (scale) and 2 n1."},
+    {"dimwatch_lid_scale_standard_error", "Standard error of dimwatch_lid_scale."},
+    {"dimwatch_lid_scale_distance", "Mean distance of the two neighbors of dimwatch_lid_scale."},
+    {"dimwatch_lid_scale_step", "Optimizer step of the newest scale profile."},
     {"dimwatch_window_fill_ratio", "Share of the probe's window that is filled."},
     {"dimwatch_index_recall_ratio", "Measured share of true neighbors that the index found."},
     {"dimwatch_index_recall_low_ratio", "Lower end of the 95 % interval of the index's recall."},
@@ -120,6 +137,8 @@ void WriteEstimate(const EstimateRecord& record, const Labels& labels, Writer& w
   writer.Set(kLidMean, labels, estimate.mean);
   writer.Set(kLidRollingMean, labels, record.rolling_mean);
   writer.Set(kLidStandardError, labels, estimate.standard_error);
+  writer.Set(kLidHarmonicMean, labels, estimate.harmonic_mean);
+  writer.Set(kLidHarmonicMeanStandardError, labels, estimate.harmonic_mean_standard_error);
   for (const Quantile& quantile : estimate.quantiles) {
     writer.Set(kLidQuantile, With(labels, "quantile", absl::StrCat(quantile.quantile)),
                quantile.value);
@@ -130,12 +149,28 @@ void WriteEstimate(const EstimateRecord& record, const Labels& labels, Writer& w
     writer.Set(kLidDuplicateRatio, labels,
                static_cast<double>(estimate.duplicate_rows) / static_cast<double>(estimate.rows));
   }
+  if (estimate.queries > 0) {
+    writer.Set(
+        kLidNearDuplicateRatio, labels,
+        static_cast<double>(estimate.near_duplicates) / static_cast<double>(estimate.queries));
+  }
   writer.Set(kLidStep, labels, static_cast<double>(record.step.value));
   writer.Set(kLidTimestamp, labels, Seconds(record.create_time));
   writer.Set(kWindowFillRatio, labels, record.window_fill);
   writer.Set(kIndexRecallRatio, labels, estimate.recall);
   writer.Set(kIndexRecallLowRatio, labels, estimate.recall_low);
   writer.Set(kLidBiasBoundRatio, labels, estimate.bias_bound);
+}
+
+// At most eight scales: kMaxScaleNeighbors.
+void WriteProfile(const EstimateRecord& record, const Labels& labels, Writer& writer) {
+  for (const ScalePoint& point : record.scale_profile->gride) {
+    const Labels with = With(labels, "scale", absl::StrCat(point.neighbors / 2));
+    writer.Set(kLidScale, with, point.dimension);
+    writer.Set(kLidScaleStandardError, with, point.standard_error);
+    writer.Set(kLidScaleDistance, with, point.distance);
+  }
+  writer.Set(kLidScaleStep, labels, static_cast<double>(record.step.value));
 }
 
 void WriteSignal(const RunView& view, const std::string& probe, SignalKind kind,
@@ -176,6 +211,9 @@ void WriteRun(const RunView& view, Writer& writer) {
     for (const SignalKind kind : kProbeSignals) {
       WriteSignal(view, record.probe, kind, with, writer);
     }
+  }
+  for (const EstimateRecord& record : view.latest_profiles) {
+    WriteProfile(record, With(labels, "probe", record.probe), writer);
   }
   WriteSignal(view, "", SignalKind::kStalled, labels, writer);
   for (const ScalarRecord& scalar : view.latest_scalars) {

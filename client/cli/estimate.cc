@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,12 @@
 #include "client/cli/command.h"
 #include "client/cli/estimator_flags.h"
 #include "client/cli/json.h"
+#include "client/cli/scale_text.h"
 #include "client/cli/system_clock.h"
 #include "client/cli/text.h"
 #include "src/base/npy.h"
 #include "src/lid/cloud_estimate.h"
+#include "src/lid/scale_profile.h"
 
 namespace dimwatch::cli {
 namespace {
@@ -28,6 +31,7 @@ struct Options {
   double target_se = 0;
   std::string pointwise;
   int threads = 0;
+  bool scale = false;
   bool json = false;
 };
 
@@ -59,6 +63,10 @@ absl::Status WritePointwise(const std::string& file, std::size_t rows, const Poi
 void Print(const CloudEstimate& estimate) {
   const EstimatorSettings& settings = estimate.settings;
   std::printf("mean LID  %s\n", MeanText(estimate.mean, estimate.standard_error).c_str());
+  if (estimate.harmonic_mean.has_value()) {
+    std::printf("harmonic  %s\n",
+                MeanText(estimate.harmonic_mean, estimate.harmonic_mean_standard_error).c_str());
+  }
   if (estimate.std.has_value()) std::printf("std       %.4g over the points\n", *estimate.std);
   if (!estimate.quantiles.empty()) {
     std::printf("quantiles");
@@ -72,9 +80,11 @@ void Print(const CloudEstimate& estimate) {
     std::printf(", averaged over %lld", static_cast<long long>(estimate.queries));
   }
   std::printf(
-      "; of %lld rows %lld equal to another, %lld not finite; %lld points without a LID\n",
+      "; of %lld rows %lld equal to another, %lld not finite; %lld points without a LID, %lld very "
+      "near another\n",
       static_cast<long long>(estimate.rows), static_cast<long long>(estimate.duplicate_rows),
-      static_cast<long long>(estimate.nonfinite_rows), static_cast<long long>(estimate.invalid));
+      static_cast<long long>(estimate.nonfinite_rows), static_cast<long long>(estimate.invalid),
+      static_cast<long long>(estimate.near_duplicates));
   if (estimate.bias_bound > 0) {
     std::printf(
         "bias      up to %.2g %% too low: the index found %.4g (%.4g at least) of the neighbors\n",
@@ -112,10 +122,15 @@ absl::Status RunEstimate(const Options& options) {
     const absl::Status status = WritePointwise(options.pointwise, cloud->points(), pointwise);
     if (!status.ok()) return status;
   }
+  std::optional<ScaleProfile> profile;
+  if (options.scale) profile = ProfileScale(cloud->view(), settings, pool);
   if (options.json) {
-    std::printf("%s\n", ToJson(*estimate).dump().c_str());
+    Json json = ToJson(*estimate);
+    if (profile) json["scale_profile"] = ToJson(*profile);
+    std::printf("%s\n", json.dump().c_str());
   } else {
     Print(*estimate);
+    if (profile) std::printf("\n%s", ScaleText(*profile, StdoutIsColored()).c_str());
   }
   return absl::OkStatus();
 }
@@ -136,6 +151,8 @@ void AddEstimateCommand(CLI::App& app, Action& action) {
       ->excludes("--queries");
   command->add_option("--pointwise", options->pointwise,
                       "write the LID of every row here, as .npy; NaN where there is none");
+  command->add_flag("--scale", options->scale,
+                    "also the dimension at all scales: Gride, and TwoNN of subsamples");
   command->add_option("--threads", options->threads, "default: all")->check(CLI::PositiveNumber);
   command->add_flag("--json", options->json, "one JSON object");
   command->callback([options, &action] { action = [options] { return RunEstimate(*options); }; });

@@ -27,6 +27,9 @@ void EstimatorFlags::AddTo(CLI::App& command) {
   command.add_option("--max-points", max_points_,
                      "subsample to so many distinct points (default 10000)");
   command.add_option("--seed", seed_, "seed of every random choice (default 0)");
+  command.add_option("--duplicate-tolerance", duplicate_tolerance_,
+                     "drop points nearer to another than this share of the median distance to the "
+                     "nearest neighbor (default 0: only equal ones)");
 }
 
 absl::Status EstimatorFlags::Apply(EstimatorSettings& settings) const {
@@ -38,6 +41,7 @@ absl::Status EstimatorFlags::Apply(EstimatorSettings& settings) const {
   settings.queries = queries_.value_or(settings.queries);
   settings.max_points = max_points_.value_or(settings.max_points);
   settings.seed = seed_.value_or(settings.seed);
+  settings.duplicate_tolerance = duplicate_tolerance_.value_or(settings.duplicate_tolerance);
   return status;
 }
 

@@ -28,6 +28,7 @@ class EstimatorFlags {
   std::optional<std::int64_t> queries_;
   std::optional<std::int64_t> max_points_;
   std::optional<std::int64_t> seed_;
+  std::optional<double> duplicate_tolerance_;
 };
 
 // Threads for numerical work: `requested`, or all of the machine's for 0.

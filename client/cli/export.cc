@@ -10,6 +10,7 @@
 #include "client/cli/connection.h"
 #include "client/cli/json.h"
 #include "client/cli/openmetrics.h"
+#include "client/cli/scale_text.h"
 
 namespace dimwatch::cli {
 namespace {
@@ -58,7 +59,10 @@ absl::StatusOr<RunHistory> ReadHistory(const Server& server, const std::string& 
 // The lines of `replay --json`, by kind.
 std::vector<Json> Lines(const RunHistory& history) {
   std::vector<Json> lines;
-  for (const v1::Estimate& estimate : history.estimates) lines.push_back(ToJson(estimate));
+  for (const v1::Estimate& estimate : history.estimates) {
+    lines.push_back(ToJson(estimate));
+    if (estimate.has_scale_profile()) lines.push_back(ScaleJson(estimate));
+  }
   for (const v1::Scalar& scalar : history.scalars) {
     lines.push_back(ScalarJson(scalar.step(), scalar.name(), scalar.value()));
   }

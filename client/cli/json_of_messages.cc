@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "client/cli/json.h"
+#include "client/cli/scale_text.h"
 
 namespace dimwatch::cli {
 namespace {
@@ -55,10 +56,15 @@ Json ToJson(const v1::Estimate& estimate) {
   json["mean"] = OrNull(estimate.has_mean(), estimate.mean());
   json["std"] = OrNull(estimate.has_std(), estimate.std());
   json["standard_error"] = OrNull(estimate.has_standard_error(), estimate.standard_error());
+  json["harmonic_mean"] = OrNull(estimate.has_harmonic_mean(), estimate.harmonic_mean());
+  json["harmonic_mean_standard_error"] =
+      OrNull(estimate.has_harmonic_mean_standard_error(), estimate.harmonic_mean_standard_error());
   json["n_points"] = estimate.points();
   json["n_queries"] = estimate.queries();
   json["n_invalid"] = estimate.invalid();
   json["n_duplicates"] = estimate.duplicate_rows();
+  json["n_near_duplicates"] = estimate.near_duplicates();
+  json["duplicate_tolerance"] = config.duplicate_tolerance();
   json["neighbors"] = config.neighbors();
   json["cdf"] = EnumName(config.cdf());
   json["index"] = EnumName(config.index());
@@ -143,6 +149,10 @@ Json ToJson(const v1::Run& run) {
   json["estimates"] = Json::array();
   for (const v1::Estimate& estimate : run.latest_estimates()) {
     json["estimates"].push_back(ToJson(estimate));
+  }
+  json["scale_profiles"] = Json::array();
+  for (const v1::Estimate& estimate : run.latest_profiles()) {
+    json["scale_profiles"].push_back(ScaleJson(estimate));
   }
   json["signals"] = Json::array();
   for (const v1::Signal& signal : run.signals()) json["signals"].push_back(ToJson(signal));

@@ -26,12 +26,21 @@ void AppendCloud(const CloudEstimate& estimate, Json& json) {
   json["engine_reason"] = estimate.engine_reason;
 }
 
+// What came later.
+void AppendMore(const CloudEstimate& estimate, Json& json) {
+  json["harmonic_mean"] = OrNull(estimate.harmonic_mean);
+  json["harmonic_mean_standard_error"] = OrNull(estimate.harmonic_mean_standard_error);
+  json["n_near_duplicates"] = estimate.near_duplicates;
+  json["duplicate_tolerance"] = estimate.settings.duplicate_tolerance;
+}
+
 }  // namespace
 
 Json ToJson(const CloudEstimate& estimate) {
   Json json;
   AppendCloud(estimate, json);
   json["seconds"] = estimate.seconds;
+  AppendMore(estimate, json);
   return json;
 }
 
@@ -41,6 +50,7 @@ Json ToJson(const EstimateRecord& record) {
   json["step"] = record.step.value;
   json["probe"] = record.probe;
   AppendCloud(record.estimate, json);
+  AppendMore(record.estimate, json);
   json["fit"] = std::string(Name(record.estimate.settings.fit));
   json["n_rows"] = record.estimate.rows;
   json["n_nonfinite"] = record.estimate.nonfinite_rows;

@@ -109,6 +109,7 @@ void ReadEstimator(const toml::table& table, const std::string& name, absl::Stat
   reader.Take("max_points", settings.max_points);
   reader.Take("seed", settings.seed);
   reader.Take("queries", settings.queries);
+  reader.Take("duplicate_tolerance", settings.duplicate_tolerance);
   reader.Finish();
 }
 
@@ -176,6 +177,7 @@ void ReadProbe(const toml::table& table, absl::Status& status, ReplayConfig::Pro
   reader.Take("window_points", settings.window_points);
   reader.Take("estimate_every", settings.estimate_every);
   reader.Take("aligned", probe.aligned);
+  reader.Take("scale_every", settings.scale_every);
   if (const toml::table* estimator = reader.TakeTable("estimator")) {
     ReadEstimator(*estimator, "probes.estimator.", status, settings.estimator);
   }

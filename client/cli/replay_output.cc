@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "client/cli/json.h"
+#include "client/cli/scale_text.h"
 
 namespace dimwatch::cli {
 namespace {
@@ -44,6 +45,11 @@ void ReplayOutput::Add(const RunChanges& changes) {
   }
   for (const EstimateRecord& record : changes.estimates) {
     lines[record.cursor].push_back(ToJson(record));
+    if (record.scale_profile) {
+      lines[record.cursor].push_back(ScaleJson(record));
+      events_ += "step " + Text(record.step.value) + "  scale profile of " + record.probe + "\n" +
+                 ScaleText(*record.scale_profile, StdoutIsColored());
+    }
     AddRow(record, changes.signals);
   }
   for (const SignalRecord& record : changes.signals) {

@@ -9,6 +9,7 @@
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/json.h"
+#include "client/cli/scale_text.h"
 #include "client/cli/text.h"
 
 namespace dimwatch::cli {
@@ -132,6 +133,13 @@ absl::Status RunShow(const ShowOptions& options) {
   Table table(EstimateHeader());
   for (const v1::Estimate& estimate : run.latest_estimates()) table.Add(EstimateCells(estimate));
   std::printf("%s", table.ToString(colored).c_str());
+  for (const v1::Estimate& estimate : run.latest_profiles()) {
+    std::printf("\nscale profile of %s at step %lld, window %s full, complete: %s\n%s",
+                estimate.probe().c_str(), static_cast<long long>(estimate.step()),
+                FillText(estimate.window_fill()).c_str(),
+                CompleteText(estimate.complete(), estimate.incomplete_reason()).c_str(),
+                ScaleText(FromProto(estimate.scale_profile()), colored).c_str());
+  }
   for (const v1::Signal& signal : run.signals()) {
     std::printf("\n%s", SignalText(signal, colored).c_str());
   }

@@ -41,6 +41,7 @@ v1::ProbeConfig ToProto(ProbeOptions&& options) {
   config.set_window_points(options.window_points);
   config.set_estimate_every(options.estimate_every);
   config.set_aligned(options.aligned);
+  config.set_scale_every(options.scale_every);
   v1::EstimatorConfig& estimator = *config.mutable_estimator();
   estimator.set_estimator(static_cast<v1::Estimator>(options.estimator));
   estimator.set_neighbors(options.neighbors);
@@ -50,6 +51,7 @@ v1::ProbeConfig ToProto(ProbeOptions&& options) {
   estimator.set_max_points(options.max_points);
   estimator.set_seed(options.seed);
   estimator.set_queries(options.queries);
+  estimator.set_duplicate_tolerance(options.duplicate_tolerance);
   return config;
 }
 

@@ -39,6 +39,7 @@ struct RunView {
   absl::Time decision_time;
   std::vector<Signal> signals;  // not kInactive
   std::vector<EstimateRecord> latest_estimates;
+  std::vector<EstimateRecord> latest_profiles;  // the newest of each probe with a scale profile
   std::vector<ScalarRecord> latest_scalars;
 };
 

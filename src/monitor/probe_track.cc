@@ -65,12 +65,14 @@ std::optional<EstimateRecord> ProbeTrack::Close() {
 
 void ProbeTrack::RestoreEstimate(EstimateRecord record) {
   Append(record);
-  latest_ = std::move(record);
+  Note(std::move(record));
 }
 
 void ProbeTrack::RestoreRewind(Step step) {
   std::erase_if(series_, [step](const SeriesPoint& point) { return point.step >= step; });
-  if (latest_ && latest_->step >= step) latest_.reset();
+  for (std::optional<EstimateRecord>* latest : {&latest_, &latest_profile_}) {
+    if (*latest && (*latest)->step >= step) latest->reset();
+  }
   previous_.reset();
   refilled_previous_.reset();
 }
@@ -147,7 +149,7 @@ EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
   Append(record);
   record.rolling_mean = RollingMean();
   record.create_time = clock_.Now();
-  latest_ = record;
+  Note(record);
   return record;
 }
 
@@ -174,6 +176,11 @@ void ProbeTrack::AddPairedChange(const PointwiseLid& pointwise, const Cloud& clo
 
 void ProbeTrack::Append(const EstimateRecord& record) {
   series_.push_back({record.step, record.complete ? record.estimate.mean : std::nullopt});
+}
+
+void ProbeTrack::Note(EstimateRecord record) {
+  if (record.scale_profile) latest_profile_ = record;
+  latest_ = std::move(record);
 }
 
 bool ProbeTrack::ScaleIsDue() const {

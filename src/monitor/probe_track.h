@@ -44,6 +44,8 @@ class ProbeTrack {
   const ProbeSettings& settings() const { return settings_; }
   // The newest estimate; none before the first, or where a rewind voided it.
   const std::optional<EstimateRecord>& latest() const { return latest_; }
+  // The newest that carries a scale profile, likewise.
+  const std::optional<EstimateRecord>& latest_profile() const { return latest_profile_; }
   // Items from this seq on are needed to refill the probe.
   std::optional<std::int64_t> first_needed_seq() const;
   std::int64_t bytes() const;
@@ -59,6 +61,7 @@ class ProbeTrack {
   EstimateRecord Estimate(const Cloud& cloud);
   void AddPairedChange(const PointwiseLid& pointwise, const Cloud& cloud, EstimateRecord& record);
   void Append(const EstimateRecord& record);
+  void Note(EstimateRecord record);
   // Whether the next estimate gets a scale profile: it follows from how many there are.
   bool ScaleIsDue() const;
   std::optional<double> RollingMean() const;
@@ -70,6 +73,7 @@ class ProbeTrack {
   std::unique_ptr<Window> window_;   // made when the first batch comes
   std::vector<SeriesPoint> series_;  // by ascending step
   std::optional<EstimateRecord> latest_;
+  std::optional<EstimateRecord> latest_profile_;
   // Aligned probes: the last snapshot since the last rewind. Refilled ones are kept as a cloud
   // until the next snapshot is to be compared with them.
   std::optional<SnapshotLids> previous_;

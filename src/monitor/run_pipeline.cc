@@ -301,6 +301,14 @@ std::vector<EstimateRecord> RunPipeline::latest_estimates() const {
   return latest;
 }
 
+std::vector<EstimateRecord> RunPipeline::latest_profiles() const {
+  std::vector<EstimateRecord> latest;
+  for (const ProbeTrack& track : impl_->tracks()) {
+    if (track.latest_profile()) latest.push_back(*track.latest_profile());
+  }
+  return latest;
+}
+
 std::vector<ScalarRecord> RunPipeline::latest_scalars() const {
   std::vector<ScalarRecord> latest;
   for (const auto& [name, record] : impl_->scalars()) latest.push_back(record);

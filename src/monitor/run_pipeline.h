@@ -67,6 +67,8 @@ class RunPipeline {
   std::vector<Signal> signals() const;
   // The newest estimate of each probe; none of a probe whose newest was voided by a rewind.
   std::vector<EstimateRecord> latest_estimates() const;
+  // The newest of each probe that carries a scale profile, likewise.
+  std::vector<EstimateRecord> latest_profiles() const;
   // The newest value of each scalar.
   std::vector<ScalarRecord> latest_scalars() const;
   // Items from this seq on are needed to rebuild the windows.

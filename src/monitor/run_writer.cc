@@ -204,6 +204,7 @@ void RunActor::Publish(const RunRecord& run) {
     view->decision_time = pipeline_->decision_time();
     view->signals = pipeline_->signals();
     view->latest_estimates = pipeline_->latest_estimates();
+    view->latest_profiles = pipeline_->latest_profiles();
     view->latest_scalars = pipeline_->latest_scalars();
     window_bytes_ = pipeline_->window_bytes();
   }

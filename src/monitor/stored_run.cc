@@ -84,12 +84,18 @@ absl::Status ReadJudgement(Store& store, RunView& view) {
 absl::Status ReadLatest(Store& store, RunView& view) {
   if (!view.run.last_step) return absl::OkStatus();
   const std::string& run_id = view.run.run_id;
-  for (const ProbeSettings& probe : view.run.probes) {
-    auto tail = ReadTail<EstimateRecord>(
-        probe.identity.name, *view.run.last_step, 1,
-        [&](const SeriesQuery& query) { return store.ReadEstimates(run_id, query); });
-    if (!tail.ok()) return tail.status();
-    if (!tail->empty()) view.latest_estimates.push_back(std::move(tail->back()));
+  for (const bool profiles : {false, true}) {
+    for (const ProbeSettings& probe : view.run.probes) {
+      if (profiles && probe.scale_every == 0) continue;
+      auto tail = ReadTail<EstimateRecord>(probe.identity.name, *view.run.last_step, 1,
+                                           [&](SeriesQuery query) {
+                                             query.with_scale_profile = profiles;
+                                             return store.ReadEstimates(run_id, query);
+                                           });
+      if (!tail.ok()) return tail.status();
+      auto& latest = profiles ? view.latest_profiles : view.latest_estimates;
+      if (!tail->empty()) latest.push_back(std::move(tail->back()));
+    }
   }
   auto tail = ReadTail<ScalarRecord>(
       "", *view.run.last_step, static_cast<std::size_t>(kPage),

@@ -47,14 +47,49 @@ def test_global_twonn_equals_the_reference(dimwatch, cloud, cdf):
 
 
 @pytest.mark.parametrize("cloud", sorted(file.stem for file in GOLDEN.glob("*.json")))
-def test_mle_equals_the_reference(dimwatch, cloud):
+def test_mle_and_its_harmonic_mean_equal_the_reference(dimwatch, cloud):
     done = dimwatch("estimate", GOLDEN / f"{cloud}.npy", "--estimator", "mle", "--neighbors", 20, "--json")
-    assert done.lines[0]["mean"] == pytest.approx(reference(cloud)["mle_k20"]["mean"], rel=1e-5)
+    expected = reference(cloud)["mle_k20"]
+    assert done.lines[0]["mean"] == pytest.approx(expected["mean"], rel=1e-5)
+    assert done.lines[0]["harmonic_mean"] == pytest.approx(expected["harmonic_mean"], rel=1e-5)
+    assert 0 < done.lines[0]["harmonic_mean_standard_error"] < 1
 
 
-def test_json_has_exactly_the_promised_keys(dimwatch):
+@pytest.mark.parametrize("cloud", sorted(file.stem for file in GOLDEN.glob("*.json")))
+def test_the_scale_profile_equals_the_reference(dimwatch, cloud):
+    done = dimwatch("estimate", GOLDEN / f"{cloud}.npy", "--scale", "--json")
+    profile, expected = done.lines[0]["scale_profile"], reference(cloud)["gride"]
+    assert [point["neighbors"] for point in profile["gride"]] == [2 * n1 for n1 in expected["n1"]]
+    got = [point["dimension"] for point in profile["gride"]]
+    assert got == pytest.approx(expected["id"], rel=1e-4)
+    assert [point["distance"] for point in profile["gride"]] == pytest.approx(expected["mean_radius"], rel=1e-5)
+    halves = [done.lines[0]["n_points"] // point["parts"] for point in profile["twonn"]]
+    assert [point["points"] for point in profile["twonn"]] == halves and len(halves) > 3
+
+
+def test_people_see_the_scale_profile_with_errors_and_bars(dimwatch):
+    out = dimwatch("estimate", GOLDEN / "sphere5_in128.npy", "--scale").out
+    rows = [line for line in out.splitlines() if line.startswith(("gride", "twonn"))]
+    assert len(rows) == 8 + 5
+    assert all("±" in row and "█" in row for row in rows)
+    assert "±" not in dimwatch("estimate", GOLDEN / "sphere5_in128.npy").out.split("std")[1]
+
+
+def test_near_duplicates_are_counted_and_dropped_within_the_tolerance(dimwatch, tmp_path):
+    rows = numpy.random.default_rng(0).standard_normal((1000, 6)).astype(numpy.float32)
+    copies = rows[:50] + numpy.float32(1e-5)
+    numpy.save(tmp_path / "a.npy", numpy.concatenate([rows, copies]))
+    [near] = dimwatch("estimate", tmp_path / "a.npy", "--json").lines
+    assert (near["n_near_duplicates"], near["n_duplicates"], near["n_points"]) == (100, 0, 1050)
+    words = ["--duplicate-tolerance", 0.01, "--json"]
+    [mended] = dimwatch("estimate", tmp_path / "a.npy", *words).lines
+    assert (mended["n_near_duplicates"], mended["n_duplicates"], mended["n_points"]) == (0, 50, 1000)
+    assert mended["mean"] > 1.05 * near["mean"]
+
+
+def test_json_has_the_promised_keys_first(dimwatch):
     done = dimwatch("estimate", GOLDEN / "gauss10_in64.npy", "--json")
-    assert list(done.lines[0]) == KEYS
+    assert list(done.lines[0])[:len(KEYS)] == KEYS
     assert done.out.count("\n") == 1
 
 

@@ -148,6 +148,22 @@ def test_a_rolling_window_joins_steps(dimwatch, tmp_path):
     assert [line["n_rows"] for line in estimates[:3]] == [1200, 2400, 2400]
 
 
+def test_a_probe_may_ask_for_a_scale_profile_every_so_many_estimates(dimwatch, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("[[probes]]\nprobe = 'train/last'\nscale_every = 10\n")
+    words = ["replay", TRACES / "healthy-digits", "--config", config]
+    once, twice = dimwatch(*words, "--json"), dimwatch(*words, "--threads", 1, "--json")
+    assert once.out == twice.out
+    profiles = of(once.lines, "scale_profile")
+    estimates = of(once.lines, "estimate", probe="train/last")
+    assert [line["step"] for line in profiles] == [line["step"] for line in estimates[::10]]
+    for line in profiles:
+        assert line["probe"] == "train/last" and line["complete"] and line["window_fill"] == 1
+        assert [point["neighbors"] for point in line["gride"]] == [2, 4, 8, 16, 32, 64, 128, 256]
+        assert all(0 < p["standard_error"] < p["dimension"] for p in line["gride"] + line["twonn"])
+    assert dimwatch(*words).out.count("scale profile of train/last") == len(profiles)
+
+
 def test_people_see_a_table_with_errors_points_and_settings(dimwatch):
     out = dimwatch("replay", TRACES / "overfitting-digits-noise40").out
     header = out.splitlines()[0]

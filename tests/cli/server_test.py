@@ -72,6 +72,23 @@ def test_layers_stand_side_by_side_in_their_order(dimwatch, server, client):
     assert "no estimate" in dimwatch("layers", "deep", "--step", 6, server=server.grpc).out
 
 
+def test_show_and_export_have_the_scale_profiles(dimwatch, server, client):
+    client.create("scaled", scale_every=2)
+    stream = client.open("scaled")
+    for seq in range(1, 4):
+        stream.samples(seq, step=seq, rows=cloud(seq))
+    stream.durable(3)
+    client.finish("scaled")
+    [run] = dimwatch("show", "scaled", "--json", server=server.grpc).lines
+    [profile] = run["scale_profiles"]
+    assert (profile["type"], profile["step"], profile["probe"]) == ("scale_profile", 3, "train/last")
+    out = dimwatch("show", "scaled", server=server.grpc).out
+    assert "scale profile of train/last at step 3, window 100% full, complete: yes" in out
+    assert out.count("gride") == len(profile["gride"]) > 3
+    lines = dimwatch("export", "scaled", server=server.grpc).lines
+    assert [line["step"] for line in lines if line["type"] == "scale_profile"] == [1, 3]
+
+
 def test_an_incomplete_estimate_is_marked(dimwatch, server, client):
     client.create("incomplete")
     stream = client.open("incomplete")

@@ -36,10 +36,13 @@ class Client:
     def __exit__(self, *_):
         self.channel.close()
 
-    def create(self, run_id="r", probes=("train/last",), **config):
+    def create(self, run_id="r", probes=("train/last",), scale_every=0, **config):
         """A run with small probes."""
         small = config_pb2.EstimatorConfig(neighbors=16)
-        probes = [config_pb2.ProbeConfig(probe=name, estimator=small) for name in probes]
+        probes = [
+            config_pb2.ProbeConfig(probe=name, estimator=small, scale_every=scale_every)
+            for name in probes
+        ]
         run = run_pb2.Run(
             run_id=run_id,
             project="tests",

@@ -121,6 +121,28 @@ def test_hostile_requests_do_not_disturb_the_server(server):
     assert get(server, "/healthz")[0] == 200
 
 
+def test_scale_profiles_are_listed_page_by_page(server, client):
+    client.create("scaled", scale_every=2)
+    stream = client.open("scaled")
+    for seq in range(1, 8):
+        stream.samples(seq, 10 * seq)
+    assert not stream.estimate(60).HasField("scale_profile")
+    assert len(stream.estimate(70).scale_profile.gride) > 3
+    first = get_json(server, "/api/v1/runs/scaled/estimates?with_scale_profile=true&page_size=3")
+    assert [e["step"] for e in first["estimates"]] == ["10", "30", "50"]
+    request = query_pb2.ListEstimatesRequest(run_id="scaled", with_scale_profile=True, page_size=3)
+    request.page_token = client.queries.ListEstimates(request).next_page_token
+    second = client.queries.ListEstimates(request)
+    assert [e.step for e in second.estimates] == [70] and not second.next_page_token
+    [newest] = get_json(server, "/api/v1/runs/scaled")["run"]["latest_profiles"]
+    assert newest["step"] == "70"
+    for point in newest["scale_profile"]["gride"]:
+        assert point["dimension"] > 0 and point["standard_error"] > 0 and point["distance"] > 0
+    metrics = get(server, "/metrics")[2]
+    assert 'dimwatch_lid_scale_step{project="tests",run="scaled",probe="train/last"} 70' in metrics
+    assert 'dimwatch_lid_scale{project="tests",run="scaled",probe="train/last",scale="1"}' in metrics
+
+
 def test_pages_hold_everything_once(client, course):
     request = query_pb2.ListEstimatesRequest(run_id="team/a", page_size=4)
     first = client.queries.ListEstimates(request)

@@ -27,11 +27,30 @@ PointCloud SomeCloud(std::uint64_t seed) {
   return testing::Embedded(testing::Gaussian(700, 6, seed), 24, seed + 1);
 }
 
+// Every estimator, TwoNN with both distribution functions and both fits.
+std::vector<EstimatorSettings> AllSettings(int neighbors) {
+  std::vector<EstimatorSettings> all;
+  for (const Estimator estimator : kAll) all.push_back(Settings(estimator, neighbors));
+  for (const Estimator estimator : {Estimator::kTwoNn, Estimator::kTwoNnGlobal}) {
+    all.push_back(Settings(estimator, neighbors, Cdf::kUpper));
+    all.push_back(Settings(estimator, neighbors));
+    all.back().fit = Fit::kMl;
+  }
+  return all;
+}
+
 void ExpectSameMeans(const PointCloud& cloud, const PointCloud& changed, double tolerance) {
-  for (const Estimator estimator : kAll) {
-    const EstimatorSettings settings = Settings(estimator, 32);
-    const double mean = *Estimate(cloud, settings).mean;
-    EXPECT_NEAR(*Estimate(changed, settings).mean, mean, tolerance * mean) << Name(estimator);
+  for (const EstimatorSettings& settings : AllSettings(32)) {
+    const CloudEstimate before = Estimate(cloud, settings);
+    const CloudEstimate after = Estimate(changed, settings);
+    const auto expect_near = [&](std::optional<double> got, std::optional<double> expected) {
+      ASSERT_EQ(got.has_value(), expected.has_value());
+      if (!got) return;
+      EXPECT_NEAR(*got, *expected, tolerance * *expected)
+          << Name(settings.estimator) << " " << Name(settings.cdf) << " " << Name(settings.fit);
+    };
+    expect_near(after.mean, before.mean);
+    expect_near(after.harmonic_mean, before.harmonic_mean);
   }
 }
 
@@ -108,9 +127,8 @@ PointCloud Stored(const PointCloud& cloud, DType dtype, Store store) {
   return {std::move(data), cloud.dim()};
 }
 
-TEST(InvarianceTest, HalfAndBfloatStorageMoveTheMeanByLessThanHalfAPercent) {
+TEST(InvarianceTest, HalfAndBfloatStorageMoveEveryMeanByLessThanHalfAPercent) {
   const PointCloud cloud = testing::Embedded(testing::Gaussian(1500, 8, 8), 256, 9);
-  const double mean = *Estimate(cloud, Settings(Estimator::kTwoNn, 64)).mean;
   const PointCloud half = Stored(cloud, DType::kF16, [](float value) {
     const auto bits = std::bit_cast<std::uint32_t>(value) + 0x1000;  // rounds half up
     const std::uint32_t exponent = (bits >> 23) & 0xff;
@@ -118,28 +136,30 @@ TEST(InvarianceTest, HalfAndBfloatStorageMoveTheMeanByLessThanHalfAPercent) {
     return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | ((exponent - 112) << 10) |
                                       ((bits >> 13) & 0x3ff));
   });
-  EXPECT_NEAR(*Estimate(half, Settings(Estimator::kTwoNn, 64)).mean, mean, 0.005 * mean);
+  ExpectSameMeans(cloud, half, 0.005);
   const PointCloud bfloat = Stored(cloud, DType::kBF16, [](float value) {
     return static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(value) + 0x8000) >> 16);
   });
-  EXPECT_NEAR(*Estimate(bfloat, Settings(Estimator::kTwoNn, 64)).mean, mean, 0.005 * mean);
+  ExpectSameMeans(cloud, bfloat, 0.005);
 }
 
 TEST(DeterminismTest, ThreadsDoNotChangeABit) {
   const PointCloud cloud = testing::Embedded(testing::Gaussian(1500, 7, 10), 48, 11);
-  for (const Estimator estimator : kAll) {
+  for (EstimatorSettings settings : AllSettings(24)) {
     for (const IndexKind index : {IndexKind::kExact, IndexKind::kHnsw}) {
-      EstimatorSettings settings = Settings(estimator, 24);
       settings.index = index;
       settings.max_points = 1100;
       PointwiseLid one_lid;
       const CloudEstimate one = Estimate(cloud, settings, 0, &one_lid);
-      for (const std::size_t threads : {1, 3}) {
+      for (const std::size_t threads : {1, 4}) {  // two and five with the caller's
         PointwiseLid lid;
         const CloudEstimate more = Estimate(cloud, settings, threads, &lid);
         EXPECT_EQ(more.mean, one.mean);
         EXPECT_EQ(more.std, one.std);
         EXPECT_EQ(more.standard_error, one.standard_error);
+        EXPECT_EQ(more.harmonic_mean, one.harmonic_mean);
+        EXPECT_EQ(more.harmonic_mean_standard_error, one.harmonic_mean_standard_error);
+        EXPECT_EQ(more.near_duplicates, one.near_duplicates);
         EXPECT_EQ(more.quantiles, one.quantiles);
         EXPECT_EQ(more.variance, one.variance);
         EXPECT_EQ(more.recall, one.recall);

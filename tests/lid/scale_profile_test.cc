@@ -145,6 +145,17 @@ TEST_P(ScaleProfileGoldenTest, IsThatOfDadapy) {
     // Fisher's information takes the ratios for independent.
     EXPECT_GT(*point.standard_error, 0.8 * gride["error"][i].get<double>()) << point.neighbors;
   }
+  // DADApy's subsamples are others, and it discards no ratio.
+  const nlohmann::json& twonn = golden["twonn_scaling"];
+  ASSERT_LE(profile.twonn.size(), twonn["points"].size());
+  for (std::size_t i = 0; i < profile.twonn.size(); ++i) {
+    const ScalePoint& point = profile.twonn[i];
+    const double dimension = twonn["id"][i], error = twonn["error"][i];
+    const double radius = twonn["mean_radius"][i];
+    EXPECT_NEAR(static_cast<double>(point.points), twonn["points"][i], 1);
+    EXPECT_NEAR(*point.dimension, dimension, 3 * std::hypot(*point.standard_error, error));
+    EXPECT_NEAR(point.distance, radius, i == 0 ? 1e-5 * radius : 0.02 * radius);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Clouds, ScaleProfileGoldenTest,

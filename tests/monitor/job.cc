@@ -131,8 +131,12 @@ SampleItem Snapshot(std::int64_t seq, const std::string& probe, std::int64_t ste
 std::vector<IngestItem> RandomJob(unsigned seed, int items) {
   ProbeSettings aligned = SnapshotProbe("validation/a");
   aligned.aligned = true;
-  std::vector<IngestItem> job = {Declaration(1, SnapshotProbe("train/a")), Declaration(2, aligned),
-                                 Declaration(3, RollingProbe("train/b"))};
+  ProbeSettings profiled = SnapshotProbe("train/a");
+  profiled.scale_every = 3;
+  ProbeSettings rolling = RollingProbe("train/b");
+  rolling.scale_every = 2;
+  std::vector<IngestItem> job = {Declaration(1, profiled), Declaration(2, aligned),
+                                 Declaration(3, rolling)};
   Drawing drawing(seed);
   for (std::int64_t seq = 4; static_cast<int>(job.size()) < items; ++seq) {
     if (seq == 59) {

@@ -31,7 +31,8 @@ SampleItem Samples(std::int64_t seq, const std::string& probe, std::int64_t step
 SampleItem Snapshot(std::int64_t seq, const std::string& probe, std::int64_t step,
                     std::int64_t rows = 30, std::int64_t dim = 3, unsigned seed = 0);
 
-// A job of many kinds of items, by seed: several probes (one declared late), steps that sometimes
+// A job of many kinds of items, by seed: several probes (one declared late, two with scale
+// profiles), steps that sometimes
 // go back, batches without an end, lost, repeated and non-finite rows, scalars. Every item may be
 // admitted to NewRun(..., {}).
 std::vector<IngestItem> RandomJob(unsigned seed, int items);

@@ -66,6 +66,12 @@ class Life {
 
   void Finish() { Commit(pipeline_->Finish(false)); }
 
+  std::size_t Profiles() {
+    SeriesQuery query;
+    query.with_scale_profile = true;
+    return store_.ReadEstimates(run_id_, query)->size();
+  }
+
   std::vector<std::string> Told() {
     std::vector<std::string> told = DescribeAll(*ReadHistory(store_, run_id_));
     RunRecord run = pipeline_->run();
@@ -103,6 +109,7 @@ TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedTogetherOr
   ASSERT_TRUE(store.ok());
   std::size_t estimates_and_signals = 0;
   std::size_t largest_group = 0;
+  std::size_t profiles = 0;
   for (unsigned seed = 0; seed < 40; ++seed) {
     std::mt19937 random(seed + 1000);
     Life whole(**store, "whole" + std::to_string(seed), one, clock);
@@ -126,9 +133,11 @@ TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedTogetherOr
     }
     ASSERT_EQ(told.size(), expected.size()) << "seed " << seed;
     estimates_and_signals += whole.Told().size();
+    profiles += whole.Profiles();
   }
   EXPECT_GT(estimates_and_signals, 40 * 50U);
   EXPECT_GT(largest_group, 4U);
+  EXPECT_GT(profiles, 40U);
 }
 
 }  // namespace

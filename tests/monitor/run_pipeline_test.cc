@@ -44,6 +44,39 @@ TEST_F(RunPipelineTest, ASnapshotGivesOneEstimateWithItsNumbers) {
   ASSERT_EQ(pipeline_.latest_estimates().size(), 1U);
 }
 
+TEST_F(RunPipelineTest, TheFirstOfSoManyEstimatesCarriesAScaleProfile) {
+  ProbeSettings profiled = SnapshotProbe("train/a");
+  profiled.scale_every = 3;
+  RunPipeline pipeline(NewRun("r", {profiled}), pool_, clock_);
+  std::vector<std::int64_t> steps;
+  std::int64_t seq = 0;
+  const auto apply = [&](std::int64_t step, std::int64_t rows = 100) {
+    const auto changes = pipeline.Apply(Snapshot(++seq, "train/a", step, rows));
+    for (const EstimateRecord& record : changes->estimates) {
+      if (record.scale_profile) steps.push_back(record.step.value);
+    }
+  };
+  for (std::int64_t step = 1; step <= 7; ++step) apply(step);
+  EXPECT_THAT(steps, ElementsAre(1, 4, 7));
+  ASSERT_EQ(pipeline.latest_profiles().size(), 1U);
+  const ScaleProfile& profile = *pipeline.latest_profiles()[0].scale_profile;
+  EXPECT_EQ(profile.gride.size(), 6U);  // 2 to 64 of 99 others
+  EXPECT_NEAR(*profile.gride[0].dimension, 3, 1.5);
+  EXPECT_EQ(profile.twonn.size(), 1U);
+  // The job goes back: the next are counted from what is left.
+  apply(4);
+  EXPECT_THAT(steps, ElementsAre(1, 4, 7, 4));
+  apply(5);
+  EXPECT_EQ(pipeline.latest_profiles()[0].step, Step{4});
+  // None of a cloud without a dimension; it is not made up for.
+  apply(6, 5);
+  apply(7, 5);
+  apply(8);
+  EXPECT_EQ(steps.size(), 4U);
+  apply(3);
+  EXPECT_THAT(pipeline.latest_profiles(), IsEmpty());
+}
+
 TEST_F(RunPipelineTest, WhatGivesNoRecordGivesNoCommit) {
   EXPECT_FALSE(pipeline_.Apply(Samples(1, "train/a", 10)));
   EXPECT_EQ(pipeline_.run().applied_seq, 1);

@@ -36,12 +36,60 @@ RunView ViewOf(const std::string& run_id) {
   return view;
 }
 
+// With a profile of an earlier step.
+RunView ProfiledViewOf(const std::string& run_id) {
+  RunView view = ViewOf(run_id);
+  EstimateRecord record = view.latest_estimates[0];
+  record.step = Step{5};
+  record.scale_profile.emplace().gride = {{.neighbors = 2,
+                                           .parts = 1,
+                                           .points = 9,
+                                           .distance = 0.5,
+                                           .dimension = 4.25,
+                                           .standard_error = 0.125},
+                                          {.neighbors = 4,
+                                           .parts = 1,
+                                           .points = 9,
+                                           .distance = 2,
+                                           .dimension = {},
+                                           .standard_error = {}}};
+  view.latest_profiles.push_back(record);
+  return view;
+}
+
 MonitorSnapshot SnapshotOf(std::vector<RunView> views) {
   MonitorSnapshot snapshot;
   for (RunView& view : views) {
     snapshot.runs.push_back(std::make_shared<const RunView>(std::move(view)));
   }
   return snapshot;
+}
+
+TEST(MetricsTest, TheNewestScaleProfileIsShownWithItsStep) {
+  const std::string text = TextOf(SnapshotOf({ProfiledViewOf("r")}));
+  const std::string labels = R"({project="p",run="r",probe="train/x",scale="1"})";
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_scale" + labels + " 4.25\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_scale_standard_error" + labels + " 0.125\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_scale_distance" + labels + " 0.5\n"));
+  EXPECT_THAT(text, HasSubstr(R"(dimwatch_lid_scale_step{project="p",run="r",probe="train/x"} 5)"));
+  EXPECT_THAT(text, HasSubstr(R"(scale="2"} 2)"));
+  EXPECT_THAT(
+      text, Not(HasSubstr(R"(dimwatch_lid_scale{project="p",run="r",probe="train/x",scale="2"})")));
+}
+
+TEST(MetricsTest, HarmonicMeanAndNearDuplicatesAreShownWhereTheyAre) {
+  RunView view = ViewOf("r");
+  EXPECT_THAT(TextOf(SnapshotOf({view})), Not(HasSubstr("dimwatch_lid_harmonic_mean{")));
+  CloudEstimate& estimate = view.latest_estimates[0].estimate;
+  estimate.harmonic_mean = 3.25;
+  estimate.harmonic_mean_standard_error = 0.5;
+  estimate.queries = 8;
+  estimate.near_duplicates = 2;
+  const std::string text = TextOf(SnapshotOf({view}));
+  const std::string labels = R"({project="p",run="r",probe="train/x"})";
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_harmonic_mean" + labels + " 3.25\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_harmonic_mean_standard_error" + labels + " 0.5\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_lid_near_duplicate_ratio" + labels + " 0.25\n"));
 }
 
 TEST(MetricsTest, NewestEstimateIsShown) {

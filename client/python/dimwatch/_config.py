@@ -17,11 +17,11 @@ def check_name(what, name):
 
 
 def probe_config(name, *, split, layer, window, window_points, estimate_every, aligned,
-                 **estimator):
+                 scale_every, **estimator):
     """A ProbeConfig; None stands for the server's default."""
     config = config_pb2.ProbeConfig(probe=check_name("a probe's name", name), aligned=bool(aligned))
     _set(config, split=split, layer=layer, window=window, window_points=window_points,
-         estimate_every=estimate_every)
+         estimate_every=estimate_every, scale_every=scale_every)
     _set(config.estimator, **estimator)
     return config
 

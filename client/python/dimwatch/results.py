@@ -7,11 +7,46 @@ from dimwatch.v1 import config_pb2, result_pb2
 
 
 @dataclasses.dataclass(frozen=True)
+class ScalePoint:
+    """One point of a curve of the dimension over the scale.
+
+    `distance` is the scale: the mean distance of the two neighbors that are compared, of which
+    `neighbors` is the rank of the farther. The cloud was split into `parts` subsamples of `points`.
+    """
+
+    neighbors: int
+    parts: int
+    points: int
+    distance: float
+    dimension: Optional[float]
+    standard_error: Optional[float]
+
+    @classmethod
+    def _from_proto(cls, message):
+        return cls(*(_value(message, field.name) for field in dataclasses.fields(cls)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaleProfile:
+    """The dimension of a cloud as a function of scale: Gride, and TwoNN of subsamples."""
+
+    gride: Tuple[ScalePoint, ...]
+    twonn: Tuple[ScalePoint, ...]
+
+    @classmethod
+    def _from_proto(cls, message):
+        return cls(tuple(map(ScalePoint._from_proto, message.gride)),
+                   tuple(map(ScalePoint._from_proto, message.twonn)))
+
+
+@dataclasses.dataclass(frozen=True)
 class Estimate:
     """The mean local intrinsic dimension (LID) of a probe's cloud at a step.
 
     `mean`, `std` (spread of the pointwise LID), `standard_error` (of the mean) and `rolling_mean`
-    are None where they are undefined. An estimate that is not `complete` feeds no signal, and
+    are None where they are undefined; so is `harmonic_mean`, which only mle has. `near_duplicates`
+    counts points very near another. `scale_profile` is there where the probe's `scale_every` asks
+    for it. An estimate that is not `complete` feeds no signal, and
     `incomplete_reason` says why.
     """
 
@@ -27,10 +62,17 @@ class Estimate:
     complete: bool
     incomplete_reason: str
     seconds: float
+    harmonic_mean: Optional[float]
+    harmonic_mean_standard_error: Optional[float]
+    near_duplicates: int
+    scale_profile: Optional[ScaleProfile]
 
     @classmethod
     def _from_proto(cls, message):
-        return cls(*(_value(message, field.name) for field in dataclasses.fields(cls)))
+        values = {field.name: _value(message, field.name) for field in dataclasses.fields(cls)}
+        if values["scale_profile"] is not None:
+            values["scale_profile"] = ScaleProfile._from_proto(values["scale_profile"])
+        return cls(**values)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,7 +63,9 @@ struct ProbeOptions {
   std::int32_t max_points = 0;
   std::int64_t seed = 0;
   std::int32_t queries = 0;
-  bool aligned = false;  // row i of every snapshot embeds the same input
+  double duplicate_tolerance = 0;
+  bool aligned = false;          // row i of every snapshot embeds the same input
+  std::int32_t scale_every = 0;  // a scale profile with the first of so many estimates; 0: never
 };
 
 // Parameters of the detectors.

@@ -55,6 +55,13 @@ class RollingLists {
   }
   float square(std::uint32_t of, std::size_t at) const { return squares_[of * capacity_ + at]; }
 
+  // Loads the nearest entries into the cache.
+  void Prefetch(std::uint32_t of) const {
+    __builtin_prefetch(&lists_[of]);
+    __builtin_prefetch(&entries_[of * capacity_]);
+    __builtin_prefetch(&squares_[of * capacity_]);
+  }
+
   // Makes a list of `others`: of all other points if `bound` is infinite, otherwise of all with a
   // rough square below it. A near limit from before stays where it can. False, and an empty list,
   // where `bound` and `slack` do not tell the nearest `least`.

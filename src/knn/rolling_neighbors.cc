@@ -51,8 +51,9 @@ struct RollingNeighbors::Workspace {
         row_hits(queries / kHitColumns + 1),
         column_hits(row_hits.size()) {}
 
-  struct Known {
-    std::uint32_t point, by;
+  struct NewlyKnown {
+    std::uint32_t point;
+    Known known;
   };
 
   Candidates candidates;
@@ -60,7 +61,7 @@ struct RollingNeighbors::Workspace {
   std::vector<std::uint32_t> hits;
   std::vector<float> tile;
   std::vector<std::uint32_t> touched, forgetful, too_short, becoming_short;
-  std::vector<Known> known;
+  std::vector<NewlyKnown> known;
 };
 
 class RollingNeighbors::Workspaces {
@@ -97,7 +98,7 @@ RollingNeighbors::RollingNeighbors(std::size_t dim, std::size_t neighbors, std::
       ranked_(ranked),
       keep_(Kept(neighbors)),
       points_(dim),
-      lists_(points_, std::min(2 * ranked, keep_), keep_, keep_ + keep_ / 3 + 2) {
+      lists_(points_, std::min(3 * ranked, keep_), keep_, keep_ + keep_ / 3 + 2) {
   static const bool one_blas_thread = (openblas_set_num_threads(1), true);
   static_cast<void>(one_blas_thread);
 }
@@ -136,9 +137,6 @@ RollingNeighbors::Change RollingNeighbors::Update(std::span<const std::uint32_t>
 
 void RollingNeighbors::Forget() {
   for (const std::uint32_t slot : gone_) {
-    for (std::size_t at = 0; at < lists_.list(slot).near; ++at) {
-      std::erase(known_by_[lists_.id(slot, at)], slot);
-    }
     known_by_[slot].clear();
     lists_.Clear(slot);
     points_.Remove(slot);
@@ -250,8 +248,9 @@ void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
     }
     const std::uint32_t near = list.near, other = queries.points[query];
     const float slack = points_.Slack(points_.norm(point), queries.norms[query]);
-    first_change = std::min(first_change, lists_.Insert(point, {squares[query], other}, slack));
-    if (list.near > near) workspace.known.push_back({other, point});
+    const std::size_t at = lists_.Insert(point, {squares[query], other}, slack);
+    first_change = std::min(first_change, at);
+    if (list.near > near) workspace.known.push_back({other, {point, lists_.square(point, at)}});
   }
   if (lists_.Certify(point, neighbors_) || first_change < neighbors_) {
     workspace.touched.push_back(point);
@@ -273,7 +272,7 @@ void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
 void RollingNeighbors::NoteNear(std::uint32_t point, std::size_t begin,
                                 Workspace& workspace) const {
   for (std::size_t at = begin; at < lists_.list(point).near; ++at) {
-    workspace.known.push_back({lists_.id(point, at), point});
+    workspace.known.push_back({lists_.id(point, at), {point, lists_.square(point, at)}});
   }
 }
 
@@ -322,19 +321,34 @@ std::vector<std::uint32_t> RollingNeighbors::Collect(Workspaces& workspaces, Cha
     append(change.forgetful, from->forgetful);
     append(short_, from->becoming_short);
     append(too_short, from->too_short);
-    for (const auto& [point, by] : from->known) {
-      std::vector<std::uint32_t>& known = known_by_[point];
-      if (std::ranges::find(known, by) == known.end()) known.push_back(by);
-    }
+    for (const auto& [point, known] : from->known) Note(point, known);
   }
   return too_short;
 }
 
+// What has become wrong is dropped when room is needed.
+void RollingNeighbors::Note(std::uint32_t point, Known known) {
+  std::vector<Known>& all = known_by_[point];
+  const auto same = std::ranges::find(all, known.by, &Known::by);
+  if (same != all.end()) {
+    same->square = known.square;
+    return;
+  }
+  if (all.size() == all.capacity()) {
+    std::erase_if(all, [&](const Known& old) {
+      if (!holds(old.by)) return true;
+      for (std::size_t at = 0; at < lists_.list(old.by).near; ++at) {
+        if (lists_.id(old.by, at) == point) return false;
+      }
+      return true;
+    });
+  }
+  all.push_back(known);
+}
+
 std::int64_t RollingNeighbors::bytes() const {
   std::size_t known = known_by_.capacity() * sizeof(known_by_[0]);
-  for (const std::vector<std::uint32_t>& by : known_by_) {
-    known += by.capacity() * sizeof(std::uint32_t);
-  }
+  for (const std::vector<Known>& by : known_by_) known += by.capacity() * sizeof(Known);
   const std::size_t by_slot = 2 * sizeof(std::uint8_t) + sizeof(float);
   return points_.bytes() + lists_.bytes() + static_cast<std::int64_t>(known) +
          static_cast<std::int64_t>(marks_.capacity() * by_slot);

@@ -46,8 +46,13 @@ class RollingNeighbors {
   // Of all points now in the set.
   bool holds(std::uint32_t slot) const { return points_.live(slot) && marks_[slot] == 0; }
   std::size_t size() const { return points_.points() - gone_.size(); }
-  // All points that have `slot` among their near ones, and perhaps some that had.
-  std::span<const std::uint32_t> KnownBy(std::uint32_t slot) const { return known_by_[slot]; }
+  struct Known {
+    std::uint32_t by;
+    float square;  // distance
+  };
+  // All points that have `slot` among their near ones, and perhaps some that had, or that have left
+  // the set. Holds for `gone` until the next update.
+  std::span<const Known> KnownBy(std::uint32_t slot) const { return known_by_[slot]; }
 
   std::int64_t bytes() const;
 
@@ -73,6 +78,7 @@ class RollingNeighbors {
   void NoteNear(std::uint32_t point, std::size_t begin, Workspace& workspace) const;
   void Finish(const Queries& queries, std::size_t query, Workspaces& workspaces);
   std::vector<std::uint32_t> Collect(Workspaces& workspaces, Change& change);
+  void Note(std::uint32_t point, Known known);
 
   const std::size_t neighbors_;
   const std::size_t ranked_;
@@ -84,7 +90,7 @@ class RollingNeighbors {
   std::vector<std::uint8_t> is_query_;  // by slot: its list is being made
   std::vector<float> offers_;           // by slot: rough squares up to this may matter to its list
   std::vector<std::uint32_t> short_;    // points whose lists are to be made anew
-  std::vector<std::vector<std::uint32_t>> known_by_;
+  std::vector<std::vector<Known>> known_by_;
 };
 
 }  // namespace dimwatch

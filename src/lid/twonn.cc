@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "src/knn/distance.h"
 
@@ -32,6 +33,20 @@ double LogRatioAmong(const CloudRows& cloud, std::uint32_t point,
   return LogRatio(std::sqrt(squared.first), std::sqrt(squared.second));
 }
 
+// y_k of `ratios` ratios. Logarithms cost more than the rest of a fit, and most fits are alike.
+std::span<const double> ExpectedRatios(std::size_t ratios, Cdf cdf) {
+  thread_local std::array<std::vector<double>, 2> last;
+  std::vector<double>& expected = last[cdf == Cdf::kPaper ? 0 : 1];
+  if (expected.size() == ratios) return expected;
+  expected.resize(ratios);
+  const auto n = static_cast<double>(ratios);
+  for (std::size_t k = 0; k < ratios; ++k) {
+    const double below = static_cast<double>(cdf == Cdf::kPaper ? k : k + 1) / n;
+    expected[k] = -std::log1p(-below);
+  }
+  return expected;
+}
+
 }  // namespace
 
 double LogRatio(double r1, double r2) {
@@ -41,10 +56,10 @@ double LogRatio(double r1, double r2) {
 std::optional<double> FitTwoNn(std::span<const double> log_mu, Cdf cdf, Fit fit) {
   const std::size_t retained = RetainedRatios(log_mu.size());
   const auto n = static_cast<double>(log_mu.size());
+  const std::span<const double> expected = ExpectedRatios(log_mu.size(), cdf);
   double sum_x = 0, sum_xx = 0, sum_xy = 0;
   for (std::size_t k = 0; k < retained; ++k) {
-    const double below = static_cast<double>(cdf == Cdf::kPaper ? k : k + 1) / n;
-    const double x = log_mu[k], y = -std::log1p(-below);
+    const double x = log_mu[k], y = expected[k];
     sum_x += x;
     sum_xx += x * x;
     sum_xy += x * y;

@@ -93,8 +93,10 @@ class Checked {
       for (std::size_t i = 0; i < list.near; ++i) {
         ASSERT_EQ(lists.id(of, i), others[i].second) << "near " << i << " of " << of;
         ASSERT_EQ(lists.square(of, i), others[i].first.square);
-        const std::span<const std::uint32_t> known = rolling_.KnownBy(others[i].second);
-        ASSERT_NE(std::ranges::find(known, of), known.end());
+        const auto known = rolling_.KnownBy(others[i].second);
+        const auto by = std::ranges::find(known, of, &RollingNeighbors::Known::by);
+        ASSERT_NE(by, known.end());
+        ASSERT_EQ(by->square, others[i].first.square);
       }
       const std::size_t within = static_cast<std::size_t>(
           std::ranges::count_if(others, [&](const auto& o) { return o.first <= list.limit; }));

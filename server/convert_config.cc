@@ -120,6 +120,7 @@ absl::StatusOr<EstimatorSettings> FromProto(const v1::EstimatorConfig& config) {
   ReadNumber(config.max_points(), out.max_points);
   ReadNumber(config.seed(), out.seed);
   ReadNumber(config.queries(), out.queries);
+  out.target_standard_error = config.target_standard_error();
   out.duplicate_tolerance = config.duplicate_tolerance();
   status = Validate(out);
   if (!status.ok()) return status;

@@ -122,6 +122,7 @@ v1::EstimatorConfig ToProto(const EstimatorSettings& settings) {
   out.set_max_points(static_cast<std::int32_t>(settings.max_points));
   out.set_seed(settings.seed);
   out.set_queries(static_cast<std::int32_t>(settings.queries));
+  out.set_target_standard_error(settings.target_standard_error);
   out.set_duplicate_tolerance(settings.duplicate_tolerance);
   return out;
 }

@@ -23,7 +23,13 @@ void EstimatorFlags::AddTo(CLI::App& command) {
   command.add_option("--cdf", cdf_, "paper (default) or upper: what TwoNN fits");
   command.add_option("--fit", fit_, "ols (default) or ml: how TwoNN fits");
   command.add_option("--index", index_, "auto (default), exact or hnsw");
-  command.add_option("--queries", queries_, "average over so many random points (default: all)");
+  CLI::Option* queries = command.add_option("--queries", queries_,
+                                            "average over so many random points (default: all)");
+  command
+      .add_option("--target-se", target_se_,
+                  "average over as many random points as take the standard error to this share of "
+                  "the mean, such as 0.005")
+      ->excludes(queries);
   command.add_option("--max-points", max_points_,
                      "subsample to so many distinct points (default 10000)");
   command.add_option("--seed", seed_, "seed of every random choice (default 0)");
@@ -39,6 +45,7 @@ absl::Status EstimatorFlags::Apply(EstimatorSettings& settings) const {
   if (status.ok()) status = Assign(index_, ParseIndexKind, settings.index);
   settings.neighbors = neighbors_.value_or(settings.neighbors);
   settings.queries = queries_.value_or(settings.queries);
+  settings.target_standard_error = target_se_.value_or(settings.target_standard_error);
   settings.max_points = max_points_.value_or(settings.max_points);
   settings.seed = seed_.value_or(settings.seed);
   settings.duplicate_tolerance = duplicate_tolerance_.value_or(settings.duplicate_tolerance);

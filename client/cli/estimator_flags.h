@@ -26,6 +26,7 @@ class EstimatorFlags {
   std::optional<std::string> fit_;
   std::optional<std::string> index_;
   std::optional<std::int64_t> queries_;
+  std::optional<double> target_se_;
   std::optional<std::int64_t> max_points_;
   std::optional<std::int64_t> seed_;
   std::optional<double> duplicate_tolerance_;

@@ -109,6 +109,7 @@ void ReadEstimator(const toml::table& table, const std::string& name, absl::Stat
   reader.Take("max_points", settings.max_points);
   reader.Take("seed", settings.seed);
   reader.Take("queries", settings.queries);
+  reader.Take("target_standard_error", settings.target_standard_error);
   reader.Take("duplicate_tolerance", settings.duplicate_tolerance);
   reader.Finish();
 }

@@ -51,6 +51,7 @@ v1::ProbeConfig ToProto(ProbeOptions&& options) {
   estimator.set_max_points(options.max_points);
   estimator.set_seed(options.seed);
   estimator.set_queries(options.queries);
+  estimator.set_target_standard_error(options.target_standard_error);
   estimator.set_duplicate_tolerance(options.duplicate_tolerance);
   return config;
 }

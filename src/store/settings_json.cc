@@ -41,6 +41,7 @@ json Encode(const EstimatorSettings& settings) {
           {"max_points", settings.max_points},
           {"seed", settings.seed},
           {"queries", settings.queries},
+          {"target_standard_error", Encode(settings.target_standard_error)},
           {"duplicate_tolerance", Encode(settings.duplicate_tolerance)}};
 }
 
@@ -167,6 +168,7 @@ void Decode(const json& from, EstimatorSettings& value) {
   Decode(from.at("max_points"), value.max_points);
   Decode(from.at("seed"), value.seed);
   Decode(from.at("queries"), value.queries);
+  DecodeNewer(from, "target_standard_error", value.target_standard_error);
   DecodeNewer(from, "duplicate_tolerance", value.duplicate_tolerance);
 }
 

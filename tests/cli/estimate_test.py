@@ -117,12 +117,12 @@ def test_pointwise_equals_the_reference(dimwatch, tmp_path):
 def test_target_se_takes_no_more_queries_than_it_needs(dimwatch):
     file = GOLDEN / "curved12_in768.npy"
     [everything] = dimwatch("estimate", file, "--neighbors", 32, "--json").lines
-    loose = everything["standard_error"] * 3
+    loose = everything["standard_error"] / everything["mean"] * 1.5
     [loosely] = dimwatch("estimate", file, "--neighbors", 32, "--target-se", loose, "--json").lines
-    assert loosely["standard_error"] <= loose
+    assert loosely["standard_error"] <= loose * loosely["mean"]
     assert loosely["n_queries"] < everything["n_queries"]
-    [closely] = dimwatch("estimate", file, "--neighbors", 32, "--target-se", 1e-9, "--json").lines
-    assert closely["n_queries"] == everything["n_queries"], "no more points to ask"
+    closely = dimwatch("estimate", file, "--neighbors", 32, "--target-se", 1e-9)
+    assert "missed" in closely.out, "another draw differs by more"
 
 
 def test_threads_change_nothing(dimwatch):

@@ -45,6 +45,7 @@ TEST(ConvertTest, ConfigurationThatComesBackMeansTheSame) {
   probe->mutable_estimator()->set_fit(v1::FIT_ML);
   probe->mutable_estimator()->set_index(v1::INDEX_KIND_EXACT);
   probe->mutable_estimator()->set_seed(-7);
+  probe->mutable_estimator()->set_target_standard_error(0.01);
   run.mutable_config()->mutable_policy()->add_stop_on("none");
   run.mutable_config()->mutable_policy()->set_mode(v1::POLICY_MODE_SHADOW);
   run.mutable_config()->mutable_signals()->set_patience(9);

@@ -49,7 +49,7 @@ class Line {
   void Add(const Quantile& value) { Of(value.quantile, value.value); }
   void Add(const EstimatorSettings& value) {
     Of(value.estimator, value.neighbors, value.cdf, value.fit, value.index, value.max_points,
-       value.seed, value.queries, value.duplicate_tolerance);
+       value.seed, value.queries, value.target_standard_error, value.duplicate_tolerance);
   }
   void Add(const ScalePoint& value) {
     Of(value.neighbors, value.parts, value.points, value.distance, value.dimension,

@@ -62,6 +62,7 @@ class RandomRecords {
             .seed = Int(std::numeric_limits<std::int64_t>::min(),
                         std::numeric_limits<std::int64_t>::max()),
             .queries = Int(0, 10'000),
+            .target_standard_error = Double(),
             .duplicate_tolerance = Double()};
   }
 

@@ -121,8 +121,8 @@ class Run:
 
     def probe(self, name, *, split=None, layer=None, window=None, window_points=None,
               estimate_every=None, aligned=False, estimator=None, neighbors=None, cdf=None,
-              fit=None, index=None, max_points=None, queries=None, seed=None,
-              duplicate_tolerance=None, scale_every=None):
+              fit=None, index=None, max_points=None, queries=None,
+              target_standard_error=None, seed=None, duplicate_tolerance=None, scale_every=None):
         """Declares a probe, and returns it. What is None is the server's default.
 
         split: train, validation or other; default from the name ("train/...", "validation/...").
@@ -130,8 +130,9 @@ class Run:
         samples of a step) or rolling (the last `window_points`, estimated every `estimate_every`).
         aligned: row i of every snapshot embeds the same input. estimator: twonn, twonn-global,
         mle, mom or gride; neighbors: L; cdf: paper or upper; fit: ols or ml; index: auto, exact or
-        hnsw; max_points, queries, seed, duplicate_tolerance: as in dimwatch/v1/config.proto.
-        scale_every: the first of every so many estimates carries a scale profile.
+        hnsw; max_points, queries, target_standard_error, seed, duplicate_tolerance: as in
+        dimwatch/v1/config.proto. scale_every: the first of every so many estimates carries a scale
+        profile.
         """
         probe = Probe(self, name)
         if self._disabled:
@@ -141,8 +142,8 @@ class Run:
                 name, split=split, layer=layer, window=window, window_points=window_points,
                 estimate_every=estimate_every, aligned=aligned, estimator=estimator,
                 neighbors=neighbors, cdf=cdf, fit=fit, index=index, max_points=max_points,
-                queries=queries, seed=seed, duplicate_tolerance=duplicate_tolerance,
-                scale_every=scale_every)
+                queries=queries, target_standard_error=target_standard_error, seed=seed,
+                duplicate_tolerance=duplicate_tolerance, scale_every=scale_every)
         except Exception as error:
             self._reject("Run.probe", error)
             return Probe(_DISABLED, name)

@@ -63,6 +63,7 @@ struct ProbeOptions {
   std::int32_t max_points = 0;
   std::int64_t seed = 0;
   std::int32_t queries = 0;
+  double target_standard_error = 0;  // a share of the mean, in place of `queries`
   double duplicate_tolerance = 0;
   bool aligned = false;          // row i of every snapshot embeds the same input
   std::int32_t scale_every = 0;  // a scale profile with the first of so many estimates; 0: never

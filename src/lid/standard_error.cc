@@ -13,13 +13,16 @@ double Squares(std::span<const double> values) {
   return squares;
 }
 
+// So that each pair of nearest points counts once.
+double PairWeight(std::uint8_t mutual) { return mutual != 0 ? 0.5 : 1; }
+
 // rho of the header, from the queries, whose nearest points are known.
 double PairFactor(const NeighborLists& lists, std::span<const std::uint32_t> queries,
                   std::span<const double> shifts, std::span<const std::uint8_t> mutual) {
   double products = 0, squares = 0;
   for (std::size_t q = 0; q < mutual.size(); ++q) {
     const double own = shifts[queries[q]];
-    products += own * shifts[lists.ids(q)[0]] * (mutual[q] != 0 ? 0.5 : 1);  // each pair once
+    products += own * shifts[lists.ids(q)[0]] * PairWeight(mutual[q]);
     squares += own * own;
   }
   return squares > 0 ? std::max(0.5, 1 + 2 * products / squares) : 1;
@@ -64,13 +67,17 @@ EstimateError ErrorOfMean(const NeighborLists& lists, std::span<const std::uint3
   }
   parts.neighbors = Squares(shifts);
   const double rho = PairFactor(lists, queries, shifts, pointwise.mutual);
+  const auto own = [&](std::size_t q) {
+    return pointwise.lid[q] ? (*pointwise.lid[q] - sum / valid) / valid : 0;
+  };
   for (std::size_t q = 0; q < queries.size(); ++q) {
-    if (!pointwise.lid[q]) continue;
-    const double own = (*pointwise.lid[q] - sum / valid) / valid;
-    parts.own += own * own * (valid / (valid - 1));
-    parts.both += own * shifts[queries[q]];
-    shifts[queries[q]] += own;
+    parts.own += own(q) * own(q) * (valid / (valid - 1));
+    parts.both += own(q) * shifts[queries[q]];
+    if (pointwise.mutual.empty()) continue;
+    // Twice: own of the nearest point, times g of the query, is about the same, but rarely known.
+    parts.both += own(q) * shifts[lists.ids(q)[0]] * 2 * PairWeight(pointwise.mutual[q]);
   }
+  for (std::size_t q = 0; q < queries.size(); ++q) shifts[queries[q]] += own(q);
   return Combine(parts, rho, std::move(shifts));
 }
 

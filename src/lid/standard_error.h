@@ -10,8 +10,9 @@
 // The last sum is taken off as each f_qa is in own_q already (without it the noise of one
 // neighborhood would count twice: Efron & Stein 1981; for MLE nearly half of all). rho accounts for
 // nearest points, whose ratios of distances share a distance (as a variance robust to spatial
-// correlation, Conley 1999): 1 + 2 sum over pairs {q, nearest(q)} g_q g_nearest / sum g_q^2, and 1
-// for estimators without such ratios. It holds for few queries as for all points.
+// correlation, Conley 1999): 1 + 2 sum over pairs {q, nearest(q)} g_q g_nearest / sum g_q^2. There
+// own_a also meets the g of a's nearest point in the second sum. For estimators without such ratios
+// rho is 1. All of it holds for few queries as for all points.
 //
 // docs/estimators.md has the coverage measured on 300 to 400 redraws of every reference generator:
 // local and global TwoNN 93 to 97 %; MLE, MOM and Gride 93 to 98 %, but up to 100 % (errors half

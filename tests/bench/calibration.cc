@@ -53,6 +53,7 @@ EstimatorSettings Settings(Estimator estimator, int neighbors) {
   settings.estimator = estimator;
   settings.neighbors = neighbors;
   settings.index = IndexKind::kExact;
+  settings.max_points = kMaxCloudPoints;
   return settings;
 }
 
@@ -91,25 +92,21 @@ std::vector<Method> AllPoints() {
 }
 
 std::vector<Method> FewQueries() {
-  std::vector<Method> methods;
-  for (const Estimator estimator : {Estimator::kTwoNn, Estimator::kMle, Estimator::kGride}) {
-    for (const int queries : {50, 200, 600}) {
-      EstimatorSettings settings = Settings(estimator, 64);
-      settings.queries = queries;
-      methods.push_back(OfEstimate(
-          std::string(Name(estimator)) + " L=64 Q=" + std::to_string(queries), settings));
-    }
-  }
-  EstimatorSettings settings = Settings(Estimator::kTwoNnGlobal, 64);
-  settings.queries = 600;
-  methods.push_back(OfEstimate("twonn-global Q=600", settings));
-  for (const double target : {0.03, 0.025}) {
-    EstimatorSettings until = Settings(Estimator::kTwoNn, 64);
-    until.target_standard_error = target;
-    methods.push_back(
-        OfEstimate("twonn L=64 target=" + std::to_string(target).substr(0, 5), until));
-  }
-  return methods;
+  const auto few = [](Estimator estimator, int queries) {
+    EstimatorSettings settings = Settings(estimator, 64);
+    settings.queries = queries;
+    return OfEstimate(std::string(Name(estimator)) + " L=64 Q=" + std::to_string(queries),
+                      settings);
+  };
+  return {few(Estimator::kTwoNn, 50),        few(Estimator::kTwoNn, 200),
+          few(Estimator::kTwoNn, 600),       few(Estimator::kMle, 200),
+          few(Estimator::kTwoNnGlobal, 600), few(Estimator::kGride, 200)};
+}
+
+std::vector<Method> ToHalfAPercent() {
+  EstimatorSettings settings = Settings(Estimator::kTwoNn, 128);
+  settings.target_standard_error = 0.005;
+  return {OfEstimate("twonn L=128 target=0.005", settings)};
 }
 
 // The change from a cloud to what training might make of the same inputs.
@@ -183,6 +180,13 @@ std::vector<Generator> Generators() {
   };
 }
 
+std::vector<Generator> LargeGenerators() {
+  return {
+      {"gauss10 N=60000", [](std::uint64_t seed) { return testing::Gaussian(60'000, 10, seed); }},
+      {"clusters8 N=60000",
+       [](std::uint64_t seed) { return testing::Clusters(60'000, 8, 10, seed); }}};
+}
+
 // Draws `points` rows of a real cloud without replacement.
 Generator OfFile(const std::string& file, std::size_t points) {
   const auto all = std::make_shared<PointCloud>(*ReadNpy(file));
@@ -200,6 +204,43 @@ Generator OfFile(const std::string& file, std::size_t points) {
   };
   const std::string name = file.substr(file.rfind('/') + 1) + " N=" + std::to_string(points);
   return {name, draw, 1 - static_cast<double>(points) / static_cast<double>(rows)};
+}
+
+// How the estimate of a known dimension depends on points and neighbors: values, no redraws.
+void PrintBias() {
+  std::printf("dimension | points | neighbors | twonn paper | twonn upper |   mle\n");
+  for (const std::size_t dim : {2, 5, 10, 20}) {
+    for (const std::size_t points : {1000, 3000, 10'000, 30'000}) {
+      const PointCloud cloud = testing::Gaussian(points, dim, 1);
+      for (const int neighbors : {32, 64, 128}) {
+        EstimatorSettings upper = Settings(Estimator::kTwoNn, neighbors);
+        upper.cdf = Cdf::kUpper;
+        std::printf("%9zu | %6zu | %9d | %11.3f | %11.3f | %6.3f\n", dim, points, neighbors,
+                    *Estimate(cloud, Settings(Estimator::kTwoNn, neighbors)).mean,
+                    *Estimate(cloud, upper).mean,
+                    *Estimate(cloud, Settings(Estimator::kMle, neighbors)).mean);
+        std::fflush(stdout);
+      }
+    }
+  }
+}
+
+// What near-duplicates do: a share of the rows is copied with relative noise of 1e-6.
+void PrintNearDuplicates() {
+  std::printf("share %% | twonn L=64 | error | twonn-global | mle L=64 | near-duplicates\n");
+  for (const double share : {0.0, 0.005, 0.01, 0.02, 0.05, 0.1}) {
+    PointCloud cloud = testing::Gaussian(2000, 10, 1);
+    const PointCloud noise = testing::Gaussian(2000, 10, 2);
+    const auto copies = static_cast<std::size_t>(share * 2000);
+    for (std::size_t i = 0; i < 10 * copies; ++i) {
+      cloud.data()[i] = cloud.data()[10'000 + i] + 1e-6f * noise.view().data()[i];
+    }
+    const CloudEstimate local = Estimate(cloud, Settings(Estimator::kTwoNn, 64));
+    std::printf("%7.1f | %10.3f | %5.3f | %12.3f | %8.3f | %lld\n", 100 * share, *local.mean,
+                *local.standard_error, *Estimate(cloud, Settings(Estimator::kTwoNnGlobal, 64)).mean,
+                *Estimate(cloud, Settings(Estimator::kMle, 64)).mean,
+                static_cast<long long>(local.near_duplicates));
+  }
 }
 
 double Mean(const std::vector<double>& values) {
@@ -252,8 +293,9 @@ int Run(const std::string& what, std::size_t draws, std::size_t threads,
         const std::vector<std::string>& files, std::size_t points) {
   const std::vector<Method> methods = what == "queries"  ? FewQueries()
                                       : what == "change" ? Changes()
+                                      : what == "target" ? ToHalfAPercent()
                                                          : AllPoints();
-  std::vector<Generator> generators = Generators();
+  std::vector<Generator> generators = what == "target" ? LargeGenerators() : Generators();
   if (!files.empty()) generators.clear();
   for (const std::string& file : files) generators.push_back(OfFile(file, points));
   std::printf(
@@ -268,8 +310,14 @@ int Run(const std::string& what, std::size_t draws, std::size_t threads,
 }  // namespace dimwatch
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::string(argv[1]) == "bias") {
+    dimwatch::PrintBias();
+    dimwatch::PrintNearDuplicates();
+    return 0;
+  }
   if (argc < 4) {
-    std::fprintf(stderr, "usage: %s points|queries|change DRAWS THREADS [ROWS FILE.npy...]\n",
+    std::fprintf(stderr,
+                 "usage: %s points|queries|target|change DRAWS THREADS [ROWS FILE.npy...]\n",
                  argv[0]);
     return 2;
   }

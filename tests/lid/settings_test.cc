@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 namespace dimwatch {
@@ -35,6 +36,22 @@ TEST(EstimatorSettingsTest, ErrorsNameTheFieldTheValueAndWhatIsAllowed) {
   settings = {};
   settings.queries = -1;
   EXPECT_THAT(Message(settings), HasSubstr("queries: got -1"));
+}
+
+TEST(EstimatorSettingsTest, ATargetExcludesWhatItWouldContradict) {
+  EstimatorSettings settings;
+  settings.target_standard_error = 0.005;
+  EXPECT_TRUE(Validate(settings).ok());
+  settings.queries = 100;
+  EXPECT_THAT(Message(settings), HasSubstr("queries: got 100; only 0 is allowed with"));
+  settings.queries = 0;
+  settings.index = IndexKind::kHnsw;
+  EXPECT_THAT(Message(settings), HasSubstr("index: got hnsw; auto and exact are allowed with"));
+  settings = {};
+  for (const double bad : {-0.1, 1.0, std::nan("")}) {
+    settings.target_standard_error = bad;
+    EXPECT_THAT(Message(settings), HasSubstr("target_standard_error: got "));
+  }
 }
 
 TEST(EstimatorSettingsTest, NamesParseBack) {

@@ -17,6 +17,7 @@
 #include "client/cli/text.h"
 #include "src/base/npy.h"
 #include "src/lid/cloud_estimate.h"
+#include "src/lid/queries.h"
 #include "src/lid/scale_profile.h"
 
 namespace dimwatch::cli {
@@ -30,6 +31,16 @@ struct Options {
   bool scale = false;
   bool json = false;
 };
+
+// Measured where the choice of an engine may depend on it.
+EngineCosts CostsFor(const EstimatorSettings& settings, PointCloudView rows) {
+  const auto points = static_cast<std::size_t>(
+      std::min<std::int64_t>(settings.max_points, static_cast<std::int64_t>(rows.points())));
+  const bool close = settings.index == IndexKind::kAuto &&
+                     IsCloseCall({}, points, FirstQueries(points, settings), rows.dim(),
+                                 static_cast<std::size_t>(settings.neighbors));
+  return close ? MeasureEngineCosts(ThreadClock()) : EngineCosts();
+}
 
 // One value per row of the file; NaN for rows without a LID.
 absl::Status WritePointwise(const std::string& file, std::size_t rows, const PointwiseLid& lid) {
@@ -102,9 +113,9 @@ absl::Status RunEstimate(const Options& options) {
   ThreadPool pool(ComputeThreads(options.threads) - 1);  // the calling thread works too
   PointwiseLid pointwise;
   const SystemClock clock;
-  const absl::StatusOr<CloudEstimate> estimate =
-      EstimateCloud(cloud->view(), settings, pool, clock,
-                    options.pointwise.empty() ? nullptr : &pointwise);
+  const absl::StatusOr<CloudEstimate> estimate = EstimateCloud(
+      cloud->view(), settings, pool, clock, options.pointwise.empty() ? nullptr : &pointwise,
+      {.costs = CostsFor(settings, cloud->view()), .make_index = nullptr});
   if (!estimate.ok()) return estimate.status();
   if (!estimate->mean.has_value() && !estimate->enough_points) {
     return absl::FailedPreconditionError(

@@ -95,6 +95,7 @@ void RollingCloud::Update(std::size_t oldest, std::size_t newest, PointCloudView
     ForgetHash(neighbors_.points().precedence(point), point);
   }
   const RollingNeighbors::Change change = neighbors_.Update(gone, added.view(), hashes, pool);
+  rebuilt_lists_ += change.rebuilt;
   if (twonn_) twonn_->Update(change, pool);
   copies_.resize(neighbors_.points().slots());
   for (std::size_t i = 0; i < hashes.size(); ++i) {

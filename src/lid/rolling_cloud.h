@@ -35,6 +35,8 @@ class RollingCloud {
   void Update(std::size_t oldest, std::size_t newest, PointCloudView rows, ThreadPool& pool);
 
   std::size_t rows() const { return rows_.size(); }
+  // How many neighbor lists were made anew since the beginning because too many points had left.
+  std::size_t rebuilt_lists() const { return rebuilt_lists_; }
   // Of kTwoNn: the mean over all points, kept current by updates, in O(points); none where none is
   // valid or there are too few.
   std::optional<double> MeanLid() const;
@@ -61,6 +63,7 @@ class RollingCloud {
   std::vector<std::uint32_t> copies_;  // by point: rows that equal it
   std::unordered_multimap<std::uint64_t, std::uint32_t> points_by_hash_;
   std::int64_t nonfinite_rows_ = 0;
+  std::size_t rebuilt_lists_ = 0;
 };
 
 }  // namespace dimwatch

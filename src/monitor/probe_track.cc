@@ -22,7 +22,7 @@ std::string IncompleteReason(const Cloud& cloud, const CloudEstimate& estimate,
   if (!estimate.mean) return "no point has a defined LID";
   if (!estimate.enough_recall) return estimate.engine_reason;
   if (cloud.fill < 1) {
-    return absl::StrFormat("the window is not full: %d of %d samples", cloud.rows.view().points(),
+    return absl::StrFormat("the window is not full: %d of %d samples", cloud.samples(),
                            settings.window_points);
   }
   if (cloud.dropped_rows > 0) {
@@ -106,7 +106,7 @@ Window& ProbeTrack::window() {
     std::vector<Step> estimated;
     estimated.reserve(series_.size());
     for (const SeriesPoint& point : series_) estimated.push_back(point.step);
-    window_ = MakeWindow(settings_, std::move(estimated));
+    window_ = MakeWindow(settings_, std::move(estimated), pool_);
   }
   return *window_;
 }
@@ -131,9 +131,10 @@ EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
   record.window_fill = cloud.fill;
   PointwiseLid pointwise;
   absl::StatusOr<CloudEstimate> estimate =
-      EstimateCloud(cloud.rows.view(), settings_.estimator, pool_, clock_,
-                    settings_.aligned ? &pointwise : nullptr, engines_,
-                    RowIds(cloud, settings_.aligned));
+      cloud.rolling != nullptr ? cloud.rolling->Estimate(pool_, clock_)
+                               : EstimateCloud(cloud.rows.view(), settings_.estimator, pool_,
+                                               clock_, settings_.aligned ? &pointwise : nullptr,
+                                               engines_, RowIds(cloud, settings_.aligned));
   if (estimate.ok()) {
     record.estimate = *std::move(estimate);
     record.incomplete_reason = IncompleteReason(cloud, record.estimate, settings_);

@@ -1,15 +1,29 @@
 #include "src/window/rolling_window.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace dimwatch {
+namespace {
+
+constexpr std::size_t kRowsTogether = 512;  // of a large batch: bounds the memory of an update
+
+}  // namespace
 
 RollingWindow::RollingWindow(std::int64_t window_points, std::int64_t estimate_every,
                              std::vector<Step> estimated)
     : window_points_(static_cast<std::size_t>(window_points)),
       estimate_every_(static_cast<std::size_t>(estimate_every)),
       estimated_(std::move(estimated)) {}
+
+RollingWindow::RollingWindow(std::int64_t window_points, std::int64_t estimate_every,
+                             std::vector<Step> estimated, const EstimatorSettings& settings,
+                             ThreadPool& pool)
+    : RollingWindow(window_points, estimate_every, std::move(estimated)) {
+  rolling_settings_ = settings;
+  pool_ = &pool;
+}
 
 WindowUpdate RollingWindow::Add(const WindowBatch& batch) {
   WindowUpdate update = Refill(batch);
@@ -26,8 +40,9 @@ WindowUpdate RollingWindow::Add(const WindowBatch& batch) {
 WindowUpdate RollingWindow::Refill(const WindowBatch& batch) {
   WindowUpdate update;
   dim_ = batch.dim;
+  std::size_t newest = 0;
   if (!chunks_.empty() && batch.step < chunks_.back().step) {
-    DropFrom(batch.step);
+    newest = DropFrom(batch.step);
     update.rewound_to = batch.step;
   }
   Chunk chunk{.seq = batch.seq,
@@ -37,21 +52,42 @@ WindowUpdate RollingWindow::Refill(const WindowBatch& batch) {
               .count = batch.rows,
               .expired = 0,
               .dropped_rows = batch.dropped_rows};
-  update.nonfinite_rows = DecodeRows(batch, chunk.rows);
+  std::vector<float> rows;
+  update.nonfinite_rows = DecodeRows(batch, rows);
+  if (!rolling_settings_) chunk.rows = std::exchange(rows, {});
   held_ += chunk.count;
   chunks_.push_back(std::move(chunk));
-  Expire();
+  const std::size_t oldest = Expire();
+  if (rolling_settings_) Roll(oldest, newest, rows);
   return update;
 }
 
-void RollingWindow::DropFrom(Step step) {
+void RollingWindow::Roll(std::size_t oldest, std::size_t newest, const std::vector<float>& rows) {
+  if (!rolling_) rolling_ = std::make_unique<RollingCloud>(*rolling_settings_, dim_);
+  // Of a batch larger than the window the first rows are gone before they came.
+  const std::size_t held = rolling_->rows() - newest;
+  const std::size_t skipped = oldest - std::min(oldest, held);
+  oldest -= skipped;
+  const std::size_t count = rows.size() / dim_;
+  for (std::size_t first = skipped; first < count; first += kRowsTogether) {
+    const std::size_t together = std::min(kRowsTogether, count - first);
+    const std::span part = std::span(rows).subspan(first * dim_, together * dim_);
+    rolling_->Update(std::exchange(oldest, 0), std::exchange(newest, 0),
+                     PointCloudView(part, together, dim_), *pool_);
+  }
+}
+
+std::size_t RollingWindow::DropFrom(Step step) {
+  const std::size_t before = held_;
   while (!chunks_.empty() && chunks_.back().step >= step) {
     held_ -= chunks_.back().count - chunks_.back().expired;
     chunks_.pop_back();
   }
+  return before - held_;
 }
 
-void RollingWindow::Expire() {
+std::size_t RollingWindow::Expire() {
+  const std::size_t before = held_;
   while (held_ > window_points_) {
     Chunk& oldest = chunks_.front();
     const std::size_t going = std::min(held_ - window_points_, oldest.count - oldest.expired);
@@ -59,6 +95,7 @@ void RollingWindow::Expire() {
     held_ -= going;
     if (oldest.expired == oldest.count) chunks_.pop_front();
   }
+  return before - held_;
 }
 
 bool RollingWindow::Due() const {
@@ -75,7 +112,12 @@ Cloud RollingWindow::Copy() const {
               .rows = PointCloud(dim_),
               .sample_ids = {},
               .dropped_rows = 0,
-              .fill = static_cast<double>(held_) / static_cast<double>(window_points_)};
+              .fill = static_cast<double>(held_) / static_cast<double>(window_points_),
+              .rolling = rolling_.get()};
+  if (rolling_) {
+    for (const Chunk& chunk : chunks_) cloud.dropped_rows += chunk.dropped_rows;
+    return cloud;
+  }
   cloud.rows.data().reserve(held_ * dim_);
   bool all_have_ids = true;
   for (const Chunk& chunk : chunks_) {
@@ -98,7 +140,7 @@ std::optional<std::int64_t> RollingWindow::first_needed_seq() const {
 }
 
 std::int64_t RollingWindow::bytes() const {
-  std::size_t bytes = 0;
+  std::size_t bytes = rolling_ ? static_cast<std::size_t>(rolling_->bytes()) : 0;
   for (const Chunk& chunk : chunks_) {
     bytes +=
         chunk.rows.capacity() * sizeof(float) + chunk.sample_ids.capacity() * sizeof(std::int64_t);

@@ -4,13 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "src/base/thread_pool.h"
+#include "src/lid/rolling_cloud.h"
+#include "src/lid/settings.h"
 #include "src/window/window.h"
 
 namespace dimwatch {
 
+// Its rows are held as they came, or, where estimates are frequent, in a RollingCloud.
 // A cloud is due with the first batch that brings the rows of steps behind the last estimated one
 // to `estimate_every` or more: at most one per step, so that a series strictly grows in step. Which
 // one is due follows from the rows held and the steps estimated, so it survives a restart.
@@ -20,6 +25,9 @@ class RollingWindow final : public Window {
   // `estimated`: steps with an estimate, ascending. REQUIRES: 1 <= estimate_every <= window_points.
   RollingWindow(std::int64_t window_points, std::int64_t estimate_every,
                 std::vector<Step> estimated);
+  // Holds the rows in a RollingCloud, kept current on `pool`, which must outlive the window.
+  RollingWindow(std::int64_t window_points, std::int64_t estimate_every,
+                std::vector<Step> estimated, const EstimatorSettings& settings, ThreadPool& pool);
 
   WindowUpdate Add(const WindowBatch& batch) override;
   WindowUpdate Refill(const WindowBatch& batch) override;
@@ -39,8 +47,11 @@ class RollingWindow final : public Window {
     std::int64_t dropped_rows = 0;
   };
 
-  void DropFrom(Step step);
-  void Expire();
+  // Return how many rows went.
+  std::size_t DropFrom(Step step);
+  std::size_t Expire();
+  // Brings the rolling cloud up to date.
+  void Roll(std::size_t oldest, std::size_t newest, const std::vector<float>& rows);
   bool Due() const;
   Cloud Copy() const;
 
@@ -50,6 +61,10 @@ class RollingWindow final : public Window {
   std::deque<Chunk> chunks_;     // by ascending step
   std::size_t held_ = 0;         // rows in chunks_, without expired ones
   std::vector<Step> estimated_;  // ascending
+  // Where rows are held in a rolling cloud:
+  std::optional<EstimatorSettings> rolling_settings_;
+  ThreadPool* pool_ = nullptr;
+  std::unique_ptr<RollingCloud> rolling_;  // made when the first batch comes
 };
 
 }  // namespace dimwatch

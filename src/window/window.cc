@@ -9,10 +9,16 @@
 
 namespace dimwatch {
 
-std::unique_ptr<Window> MakeWindow(const ProbeSettings& settings, std::vector<Step> estimated) {
+std::unique_ptr<Window> MakeWindow(const ProbeSettings& settings, std::vector<Step> estimated,
+                                   ThreadPool& pool) {
   if (settings.window == WindowKind::kRolling) {
-    return std::make_unique<RollingWindow>(settings.window_points, settings.estimate_every,
-                                           std::move(estimated));
+    const std::int64_t points = settings.window_points, every = settings.estimate_every;
+    // A scale profile wants the rows themselves.
+    if (settings.scale_every == 0 && RollingIsCheaper(settings.estimator, points, every)) {
+      return std::make_unique<RollingWindow>(points, every, std::move(estimated),
+                                             settings.estimator, pool);
+    }
+    return std::make_unique<RollingWindow>(points, every, std::move(estimated));
   }
   const std::optional<Step> last =
       estimated.empty() ? std::nullopt : std::optional(estimated.back());

@@ -11,7 +11,9 @@
 
 #include "src/base/dtype.h"
 #include "src/base/point_cloud.h"
+#include "src/base/thread_pool.h"
 #include "src/base/types.h"
+#include "src/lid/rolling_cloud.h"
 #include "src/window/settings.h"
 
 namespace dimwatch {
@@ -36,6 +38,10 @@ struct Cloud {
   std::vector<std::int64_t> sample_ids;  // one per row; empty if any batch came without
   std::int64_t dropped_rows = 0;
   double fill = 1;  // share of the window that is filled, 0 to 1
+  // Holds the rows in the place of `rows`, until the window's next batch; or null.
+  RollingCloud* rolling = nullptr;
+
+  std::size_t samples() const { return rolling != nullptr ? rolling->rows() : rows.points(); }
 };
 
 // What one batch did. A rewind comes before the clouds.
@@ -48,7 +54,8 @@ struct WindowUpdate {
 // Guaranteed, for every kind:
 //  1. The rows held, and which clouds later batches give, depend on the batches from
 //     first_needed_seq() on alone (and on the steps estimated before).
-//  2. Memory: no more than the open snapshot, or window_points rows and one batch.
+//  2. Memory: no more than the open snapshot, or window_points rows and one batch; where rows are
+//     held in a RollingCloud, about twice that and the lists.
 // Not thread-safe: owned by the run's single writer.
 class Window {
  public:
@@ -65,8 +72,9 @@ class Window {
 };
 
 // `estimated`: the steps at which this probe has estimates, ascending; empty for a new probe.
-// REQUIRES: settings are valid.
-std::unique_ptr<Window> MakeWindow(const ProbeSettings& settings, std::vector<Step> estimated);
+// `pool` must outlive the window. REQUIRES: settings are valid.
+std::unique_ptr<Window> MakeWindow(const ProbeSettings& settings, std::vector<Step> estimated,
+                                   ThreadPool& pool);
 
 // Decodes the rows of `batch` behind `rows` and returns how many of them are not finite.
 std::int64_t DecodeRows(const WindowBatch& batch, std::vector<float>& rows);

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <random>
 
+#include "src/lid/cloud_estimate.h"
+#include "tests/testing/manual_clock.h"
 #include "tests/window/batches.h"
 
 namespace dimwatch {
@@ -94,6 +96,54 @@ TEST(RollingWindowTest, RefilledFromWhatItNeedsEqualsNeverInterrupted) {
       interrupted = std::make_unique<RollingWindow>(points, every, estimated);
       for (const auto& batch : log) {
         if (batch->batch.seq >= needed) interrupted->Refill(batch->batch);
+      }
+    }
+  }
+}
+
+// Estimated from lists that are kept current, a window gives what it gives when its rows are
+// estimated from scratch; also after rewinds, batches larger than itself, and a refill.
+TEST(RollingWindowTest, HeldInARollingCloudItGivesTheSameEstimates) {
+  const testing::ManualClock clock;
+  ThreadPool pool(1);
+  EstimatorSettings settings;
+  settings.index = IndexKind::kExact;
+  settings.neighbors = 5;
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    std::mt19937 random(seed);
+    const auto below = [&](int n) {
+      return static_cast<std::int64_t>(random() % static_cast<unsigned>(n));
+    };
+    RollingWindow plain(40, 8, {});
+    auto rolling = std::make_unique<RollingWindow>(40, 8, std::vector<Step>(), settings, pool);
+    std::vector<std::unique_ptr<Batch>> log;
+    std::vector<Step> estimated;
+    std::int64_t step = 0;
+    for (std::int64_t seq = 1; seq <= 40; ++seq) {
+      step = below(8) == 0 ? std::max<std::int64_t>(0, step - below(6)) : step + below(3);
+      std::vector<float> values(static_cast<std::size_t>(1 + below(below(9) == 0 ? 60 : 12)));
+      for (float& value : values) value = static_cast<float>(below(500)) / 7;
+      log.push_back(std::make_unique<Batch>(seq, step, values));
+      const WindowUpdate a = plain.Add(log.back()->batch);
+      const WindowUpdate b = rolling->Add(log.back()->batch);
+      ASSERT_EQ(a.rewound_to, b.rewound_to);
+      ASSERT_EQ(a.clouds.size(), b.clouds.size());
+      if (a.rewound_to) std::erase_if(estimated, [&](Step s) { return s >= *a.rewound_to; });
+      for (std::size_t i = 0; i < a.clouds.size(); ++i) {
+        estimated.push_back(a.clouds[i].step);
+        ASSERT_EQ(a.clouds[i].samples(), b.clouds[i].samples());
+        const CloudEstimate expected =
+            *EstimateCloud(a.clouds[i].rows.view(), settings, pool, clock);
+        const CloudEstimate got = b.clouds[i].rolling->Estimate(pool, clock);
+        ASSERT_EQ(got.mean, expected.mean) << "seed " << seed << " seq " << seq;
+        ASSERT_EQ(got.std, expected.std);
+        ASSERT_EQ(got.duplicate_rows, expected.duplicate_rows);
+      }
+      if (below(10) != 0) continue;
+      const std::int64_t needed = rolling->first_needed_seq().value_or(seq + 1);
+      rolling = std::make_unique<RollingWindow>(40, 8, estimated, settings, pool);
+      for (const auto& batch : log) {
+        if (batch->batch.seq >= needed) rolling->Refill(batch->batch);
       }
     }
   }

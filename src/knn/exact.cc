@@ -22,30 +22,29 @@
 namespace dimwatch {
 namespace {
 
-constexpr std::size_t kTileColumns = 256;  // of one product; with 512 rows it stays in the cache
+constexpr std::size_t kTileColumns = 256;  // of one product
+constexpr std::size_t kStrip = 2;          // blocks that one is multiplied by, once it is loaded
+constexpr std::size_t kChunkRows = 64;     // whose lists one task fills
 
-constexpr std::size_t kStrip = 4;       // blocks that one is multiplied by, once it is loaded
-constexpr std::size_t kChunkRows = 64;  // whose lists one task fills
-
-// Rows of a block: enough for the BLAS to be fast, few enough for a copy to be small.
-std::size_t BlockRows(std::size_t dim) {
-  return std::clamp<std::size_t>((2u << 20) / dim, 64, 512);
+// Rows of a block. What it is multiplied by is copied for each block: many rows make that cheap.
+// But few enough for the copy to be small, and for enough blocks to share among threads.
+std::size_t BlockRows(std::size_t points, std::size_t dim) {
+  return std::min(std::clamp<std::size_t>((2u << 20) / dim, 64, 1024),
+                  std::max<std::size_t>(512, points / 8));
 }
 
 // Centered copies of some points, and their squared norms.
 struct Block {
   void Load(const CloudRows& cloud, std::span<const float> center,
-            std::span<const std::uint32_t> of_points);
+            std::span<const std::uint32_t> points);
 
-  std::span<const std::uint32_t> points;
   std::vector<float> data;  // points x dim
   std::vector<float> norms;
 };
 
 void Block::Load(const CloudRows& cloud, std::span<const float> center,
-                 std::span<const std::uint32_t> of_points) {
+                 std::span<const std::uint32_t> points) {
   const std::size_t dim = cloud.dim();
-  points = of_points;
   data.resize(points.size() * dim);
   norms.resize(points.size());
   for (std::size_t r = 0; r < points.size(); ++r) {
@@ -59,7 +58,7 @@ void Block::Load(const CloudRows& cloud, std::span<const float> center,
 // Buffers that one task uses at a time.
 struct Workspace {
   Block left, right;
-  std::vector<float> tile;
+  std::vector<float> products;
 };
 
 class WorkspacePool {
@@ -81,14 +80,22 @@ class WorkspacePool {
   std::vector<std::unique_ptr<Workspace>> idle_;  // guarded by mutex_
 };
 
-// tile[i][j] becomes -2 times the inner product of row i of `left` and row first + j of `right`.
-void MultiplyTile(const Block& left, const Block& right, std::size_t first, std::size_t columns,
-                  std::size_t dim, std::vector<float>& tile) {
-  tile.resize(left.points.size() * columns);
-  const auto k = static_cast<int>(dim);
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(left.points.size()),
-              static_cast<int>(columns), k, -2.0f, left.data.data(), k, &right.data[first * dim], k,
-              0.0f, tile.data(), static_cast<int>(columns));
+// The part of a pair of blocks that is multiplied at once: rows [first_row, end_row) of the left
+// block by a panel of columns. Those from mutual_from on are offered to the columns, too.
+struct Tile {
+  std::size_t first_row, end_row, mutual_from;
+  std::size_t first_column, columns;  // among all columns
+  const float* panel;                 // columns x dim
+  const float* norms;                 // of the columns
+};
+
+// products[i][j] becomes -2 times the inner product of row first_row + i and column j.
+void Multiply(const Block& left, const Tile& tile, std::size_t dim, std::vector<float>& products) {
+  const std::size_t rows = tile.end_row - tile.first_row;
+  products.resize(rows * tile.columns);
+  const auto k = static_cast<int>(dim), columns = static_cast<int>(tile.columns);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows), columns, k, -2.0f,
+              &left.data[tile.first_row * dim], k, tile.panel, k, 0.0f, products.data(), columns);
 }
 
 // Calls use(column) for every bit that is set.
@@ -125,7 +132,7 @@ class BlockedSearch {
         position_(cloud.points()),
         queries_(symmetric_ ? order_ : std::vector(queries.begin(), queries.end())),
         keep_(keep),
-        block_rows_(BlockRows(cloud.dim())),
+        block_rows_(BlockRows(cloud.points(), cloud.dim())),
         center_(Centroid(cloud, pool)),
         norms_(queries.size()),
         candidates_(queries.size(), keep),
@@ -149,7 +156,7 @@ class BlockedSearch {
         const std::size_t right = symmetric_ ? (left + i) % rows : i;
         // Half round the circle: the same pair, the other way.
         if (symmetric_ && 2 * i == rows && left > right) continue;
-        Multiply(left, right, *workspace);
+        MultiplyBlocks(left, right, *workspace);
       }
       workspaces.Return(std::move(workspace));
     });
@@ -203,52 +210,68 @@ class BlockedSearch {
   }
 
   // REQUIRES: workspace.left is loaded.
-  void Multiply(std::size_t left, std::size_t right, Workspace& workspace) {
+  void MultiplyBlocks(std::size_t left, std::size_t right, Workspace& workspace) {
     const bool same = symmetric_ && left == right;
-    const Block& a = workspace.left;
-    if (!same) workspace.right.Load(cloud_, center_, BlockOf(order_, right));
-    const Block& b = same ? a : workspace.right;
-    for (std::size_t first = 0; first < b.points.size(); first += kTileColumns) {
-      const std::size_t columns = std::min(kTileColumns, b.points.size() - first);
-      MultiplyTile(a, b, first, columns, cloud_.dim(), workspace.tile);
+    const std::span<const std::uint32_t> columns = BlockOf(order_, right);
+    for (std::size_t first = 0; first < columns.size(); first += kTileColumns) {
+      Tile tile{.first_row = same ? first : 0,  // above lies what was multiplied before
+                .end_row = workspace.left.norms.size(),
+                .mutual_from = 0,
+                .first_column = right * block_rows_ + first,
+                .columns = std::min(kTileColumns, columns.size() - first),
+                .panel = &workspace.left.data[first * cloud_.dim()],
+                .norms = &workspace.left.norms[first]};
+      if (!same) {
+        workspace.right.Load(cloud_, center_, columns.subspan(first, tile.columns));
+        tile.panel = workspace.right.data.data();
+        tile.norms = workspace.right.norms.data();
+      }
+      if (!symmetric_) tile.mutual_from = tile.end_row;
+      if (same) tile.mutual_from = std::min(tile.end_row, first + tile.columns);
+      Multiply(workspace.left, tile, cloud_.dim(), workspace.products);
+      std::unique_lock row_lock(locks_[left], std::defer_lock);
       if (symmetric_ && !same) {
-        const std::scoped_lock lock(locks_[left], locks_[right]);
-        // A block's columns come in several tiles: each is a part of the rows seen.
-        const std::size_t target = Target(right, first == 0 ? a.points.size() : 0);
-        Offer(a, left, b, right, first, candidates_.bounds() + right * block_rows_ + first, target,
-              workspace.tile);
+        std::unique_lock column_lock(locks_[right], std::defer_lock);
+        std::lock(row_lock, column_lock);
+        Offer(workspace, left, right, tile, first == 0);
       } else {
-        static const std::vector<float> no_bounds(kTileColumns, -1);
-        const std::lock_guard lock(locks_[left]);
-        Offer(a, left, b, right, first, no_bounds.data(), 0, workspace.tile);
+        row_lock.lock();
+        Offer(workspace, left, right, tile, first == 0);
       }
     }
   }
 
-  // Offers a tile, columns from `first` on of the right block, to its rows and its columns.
-  void Offer(const Block& a, std::size_t left, const Block& b, std::size_t right, std::size_t first,
-             const float* column_bounds, std::size_t column_target, std::vector<float>& tile) {
-    const std::size_t first_row = left * block_rows_, first_column = right * block_rows_ + first;
-    const std::size_t columns = tile.size() / a.points.size();
-    const std::size_t target = Target(left, columns);
+  // Completes a tile and offers it to its rows and columns. `first`: of this pair of blocks.
+  void Offer(Workspace& workspace, std::size_t left, std::size_t right, const Tile& tile,
+             bool first) {
+    static const std::vector<float> no_bounds(kTileColumns, -1);
+    // A panel is a part of what the rows are compared with, but the rows are all that the columns
+    // of the right block are.
+    const std::size_t row_target = Target(left, tile.columns);
+    const std::size_t column_target =
+        symmetric_ ? Target(right, first ? workspace.left.norms.size() : 0) : 0;
     std::array<std::uint16_t, kTileColumns / kHitColumns> row_hits, column_hits;
-    const std::size_t words = (columns + kHitColumns - 1) / kHitColumns;
-    for (std::size_t i = 0; i < a.points.size(); ++i) {
-      const std::size_t row = first_row + i;
-      norms_[row] = a.norms[i];
-      const std::span squares = std::span(tile).subspan(i * columns, columns);
-      CompleteTileRow(squares, a.norms[i], &b.norms[first], candidates_.bounds()[row],
-                      column_bounds, row_hits.data(), column_hits.data());
+    const std::size_t words = (tile.columns + kHitColumns - 1) / kHitColumns;
+    for (std::size_t i = tile.first_row; i < tile.end_row; ++i) {
+      const std::size_t row = left * block_rows_ + i;
+      norms_[row] = workspace.left.norms[i];
+      const std::span squares =
+          std::span(workspace.products).subspan((i - tile.first_row) * tile.columns, tile.columns);
+      const float* const column_bounds =
+          i < tile.mutual_from ? no_bounds.data() : candidates_.bounds() + tile.first_column;
+      CompleteTileRow(squares, norms_[row], tile.norms, candidates_.bounds()[row], column_bounds,
+                      row_hits.data(), column_hits.data());
       // Wraps round where the point itself is left of the tile.
-      const std::size_t own = position_[a.points[i]] - first_column;
-      if (own < columns) {
+      const std::size_t own = position_[queries_[row]] - tile.first_column;
+      if (own < tile.columns) {
         row_hits[own / kHitColumns] &= static_cast<std::uint16_t>(~(1u << own % kHitColumns));
       }
       ForEachHit(std::span(row_hits).first(words), [&](std::size_t j) {
-        candidates_.Offer(row, squares[j], static_cast<std::uint32_t>(first_column + j), target);
+        candidates_.Offer(row, squares[j], static_cast<std::uint32_t>(tile.first_column + j),
+                          row_target);
       });
       ForEachHit(std::span(column_hits).first(words), [&](std::size_t j) {
-        candidates_.Offer(first_column + j, squares[j], static_cast<std::uint32_t>(row),
+        candidates_.Offer(tile.first_column + j, squares[j], static_cast<std::uint32_t>(row),
                           column_target);
       });
     }

@@ -19,10 +19,13 @@ void SelectSmallest(std::span<std::uint64_t> keys, std::size_t count) {
 }
 
 void MeasureAgain(const CloudRows& cloud, std::uint32_t point, std::span<std::uint64_t> keys) {
-  const SquaredDistanceFunction distance = BestSquaredDistance();
-  for (std::uint64_t& key : keys) {
-    const auto id = static_cast<std::uint32_t>(key);
-    key = RankingKey(distance(cloud.row(point), cloud.row(id), cloud.dim()), id);
+  static const SquaredDistanceFunction distance = BestSquaredDistance();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (i + 1 < keys.size()) {
+      PrefetchRow(cloud.row(static_cast<std::uint32_t>(keys[i + 1])), cloud.dim());
+    }
+    const auto id = static_cast<std::uint32_t>(keys[i]);
+    keys[i] = RankingKey(distance(cloud.row(point), cloud.row(id), cloud.dim()), id);
   }
 }
 

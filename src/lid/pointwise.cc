@@ -1,9 +1,11 @@
 #include "src/lid/pointwise.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "src/knn/patch.h"
+#include "src/lid/neighborhood_ratios.h"
 #include "src/lid/radial.h"
 #include "src/lid/twonn.h"
 
@@ -17,32 +19,54 @@ constexpr std::size_t kRankedForNeighborhoods = 16;
 
 // Buffers of one chunk of queries.
 struct Scratch {
-  Scratch(std::size_t points, std::size_t neighbors)
-      : members(points),
-        nearest(neighbors),
+  Scratch(const CloudRows& cloud, const NeighborLists& lists) : Scratch(lists.neighbors()) {
+    if (lists.queries() == cloud.points()) from_lists.emplace(cloud, lists);
+  }
+  explicit Scratch(std::size_t neighbors)
+      : nearest(neighbors),
         log_mu(neighbors),
         sorted(neighbors),
+        order(neighbors),
         by_rank(neighbors) {}
-  std::vector<std::uint8_t> members;
+  std::optional<NeighborhoodRatios> from_lists;  // where all points have one
   PatchSearch patch;
   std::vector<TwoNearest> nearest;
   std::vector<double> log_mu;
-  std::vector<double> sorted;   // log_mu, ascending
-  std::vector<double> by_rank;  // influence of the sorted ratios
+  std::vector<double> sorted;        // log_mu, ascending
+  std::vector<std::uint64_t> order;  // the index of each in log_mu
+  std::vector<double> by_rank;       // influence of the sorted ratios
 };
+
+// Fills scratch.sorted and scratch.order.
+void SortRatios(Scratch& scratch) {
+  // Integers sort faster than pairs: the bits of a non-negative number, the last of them given to
+  // its index, which is below kMaxNeighbors. What that puts in the wrong order is then exchanged.
+  constexpr std::uint64_t kIndexBits = kMaxNeighbors - 1;
+  static_assert((kMaxNeighbors & kIndexBits) == 0);
+  for (std::size_t j = 0; j < scratch.order.size(); ++j) {
+    scratch.order[j] = (std::bit_cast<std::uint64_t>(scratch.log_mu[j]) & ~kIndexBits) | j;
+  }
+  std::sort(scratch.order.begin(), scratch.order.end());
+  for (std::size_t k = 0; k < scratch.order.size(); ++k) {
+    scratch.order[k] &= kIndexBits;
+    scratch.sorted[k] = scratch.log_mu[scratch.order[k]];
+    for (std::size_t i = k; i > 0 && scratch.sorted[i] < scratch.sorted[i - 1]; --i) {
+      std::swap(scratch.sorted[i], scratch.sorted[i - 1]);
+      std::swap(scratch.order[i], scratch.order[i - 1]);
+    }
+  }
+}
 
 std::optional<double> LocalTwoNn(const EstimatorSettings& settings, Scratch& scratch,
                                  std::span<float> influence) {
-  scratch.sorted = scratch.log_mu;
-  std::sort(scratch.sorted.begin(), scratch.sorted.end());
+  SortRatios(scratch);
   const std::optional<double> lid = FitTwoNn(scratch.sorted, settings.cdf, settings.fit);
   if (!lid) return lid;
   TwoNnInfluence(scratch.sorted, *lid, settings.cdf, settings.fit, scratch.by_rank);
-  for (std::size_t j = 0; j < influence.size(); ++j) {  // equal ratios share the lowest rank
-    const auto rank =
-        std::lower_bound(scratch.sorted.begin(), scratch.sorted.end(), scratch.log_mu[j]);
-    influence[j] = static_cast<float>(
-        scratch.by_rank[static_cast<std::size_t>(rank - scratch.sorted.begin())]);
+  std::size_t rank = 0;  // equal ratios share the lowest
+  for (std::size_t k = 0; k < influence.size(); ++k) {
+    if (scratch.sorted[k] != scratch.sorted[rank]) rank = k;
+    influence[scratch.order[k]] = static_cast<float>(scratch.by_rank[rank]);
   }
   return lid;
 }
@@ -51,8 +75,8 @@ std::optional<double> LocalTwoNn(const EstimatorSettings& settings, Scratch& scr
 bool FindRatios(const CloudRows& cloud, const NeighborLists& lists, std::uint32_t query,
                 std::size_t index, Scratch& scratch) {
   const std::span<const std::uint32_t> patch = lists.ids(index);
-  if (lists.queries() == cloud.points()) {
-    LogRatiosInNeighborhood(cloud, lists, index, scratch.members, scratch.log_mu);
+  if (scratch.from_lists) {
+    scratch.from_lists->Find(index, scratch.log_mu);
     return lists.ids(patch[0])[0] == query;
   }
   scratch.patch.Search(cloud, patch, scratch.nearest);
@@ -88,7 +112,7 @@ PointwiseDimensions EstimatePointwise(const CloudRows& cloud, const NeighborList
                              {}};
   if (settings.estimator == Estimator::kTwoNn) result.mutual.resize(queries.size());
   pool.ParallelFor((queries.size() + kChunkQueries - 1) / kChunkQueries, [&](std::size_t chunk) {
-    Scratch scratch(cloud.points(), neighbors);
+    Scratch scratch(cloud, lists);
     const std::size_t end = std::min(queries.size(), (chunk + 1) * kChunkQueries);
     for (std::size_t q = chunk * kChunkQueries; q < end; ++q) {
       const std::span<float> influence =

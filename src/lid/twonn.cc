@@ -6,32 +6,8 @@
 #include <limits>
 #include <vector>
 
-#include "src/knn/distance.h"
-
 namespace dimwatch {
 namespace {
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// The two smallest of what it is shown.
-struct TwoSmallest {
-  void Observe(float value) {
-    second = std::min(second, std::max(first, value));
-    first = std::min(first, value);
-  }
-  float first = kInfinity;
-  float second = kInfinity;
-};
-
-double LogRatioAmong(const CloudRows& cloud, std::uint32_t point,
-                     std::span<const std::uint32_t> patch) {
-  TwoSmallest squared;
-  for (const std::uint32_t other : patch) {
-    if (other == point) continue;
-    squared.Observe(SquaredDistance(cloud.row(point), cloud.row(other), cloud.dim()));
-  }
-  return LogRatio(std::sqrt(squared.first), std::sqrt(squared.second));
-}
 
 // y_k of `ratios` ratios. Logarithms cost more than the rest of a fit, and most fits are alike.
 std::span<const double> ExpectedRatios(std::size_t ratios, Cdf cdf) {
@@ -101,62 +77,6 @@ void TwoNnInfluence(std::span<const double> log_mu, double dimension, Cdf cdf, F
     }
     out[k] = (own + raised - diluted) / sum_xx;
   }
-}
-
-namespace {
-
-// Shows `nearest` the members among the entries of list `member` that are not ranked, but for those
-// that `wanted` others are surely nearer than. False if there are fewer than wanted.
-// REQUIRES: wanted is 1 or 2.
-bool ObserveUnranked(const CloudRows& cloud, const NeighborLists& lists, std::uint32_t member,
-                     std::span<const std::uint8_t> members, std::size_t wanted,
-                     TwoSmallest& nearest) {
-  const std::span<const std::uint32_t> others = lists.ids(member).subspan(lists.ranked());
-  const std::span<const float> squares = lists.rough_squares(member);
-  TwoSmallest rough;
-  for (std::size_t j = 0; j < others.size(); ++j) {
-    if (members[others[j]] != 0) rough.Observe(squares[j]);
-  }
-  const float last = wanted == 1 ? rough.first : rough.second;
-  if (last == kInfinity) return false;
-  const float reach = last + 2 * lists.slack(member);
-  for (std::size_t j = 0; j < others.size(); ++j) {
-    if (members[others[j]] == 0 || squares[j] > reach) continue;
-    nearest.Observe(SquaredDistance(cloud.row(member), cloud.row(others[j]), cloud.dim()));
-  }
-  return true;
-}
-
-// Of the member a of a neighborhood. `members` marks the neighborhood, `patch` lists it.
-double LogRatioInNeighborhood(const CloudRows& cloud, const NeighborLists& lists,
-                              std::uint32_t member, std::span<const std::uint8_t> members,
-                              std::span<const std::uint32_t> patch) {
-  const std::span<const std::uint32_t> own = lists.ids(member);
-  std::array<float, 2> found{};
-  std::size_t count = 0;
-  for (std::size_t j = 0; j < lists.ranked(); ++j) {
-    if (members[own[j]] == 0) continue;
-    found[count++] = lists.distances(member)[j];
-    if (count == 2) return LogRatio(found[0], found[1]);
-  }
-  TwoSmallest others;
-  if (!ObserveUnranked(cloud, lists, member, members, 2 - count, others)) {
-    return LogRatioAmong(cloud, member, patch);
-  }
-  return count == 0 ? LogRatio(std::sqrt(others.first), std::sqrt(others.second))
-                    : LogRatio(found[0], std::sqrt(others.first));
-}
-
-}  // namespace
-
-void LogRatiosInNeighborhood(const CloudRows& cloud, const NeighborLists& lists, std::size_t query,
-                             std::span<std::uint8_t> members, std::span<double> out) {
-  const std::span<const std::uint32_t> patch = lists.ids(query);
-  for (const std::uint32_t member : patch) members[member] = 1;
-  for (std::size_t j = 0; j < patch.size(); ++j) {
-    out[j] = LogRatioInNeighborhood(cloud, lists, patch[j], members, patch);
-  }
-  for (const std::uint32_t member : patch) members[member] = 0;
 }
 
 }  // namespace dimwatch

@@ -7,12 +7,9 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <span>
 
-#include "src/knn/cloud_rows.h"
-#include "src/knn/neighbor_lists.h"
 #include "src/lid/settings.h"
 
 namespace dimwatch {
@@ -35,12 +32,5 @@ void TwoNnInfluence(std::span<const double> log_mu, double dimension, Cdf cdf, F
 
 // ln mu of one pair of distances 0 <= r1 <= r2; +infinity where r1 = 0.
 double LogRatio(double r1, double r2);
-
-// ln mu of every member of the neighborhood P of `query`, inside P: out[j] belongs to the j-th
-// nearest. The first two members of P in a's own sorted list are its two nearest in P, so exact
-// lists answer nearly always; the rest is computed. `lists` has one list for every point of
-// `cloud`. `members` is scratch of one byte per point, all 0 before and after.
-void LogRatiosInNeighborhood(const CloudRows& cloud, const NeighborLists& lists, std::size_t query,
-                             std::span<std::uint8_t> members, std::span<double> out);
 
 }  // namespace dimwatch

@@ -5,12 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <random>
 #include <vector>
 
-#include "src/knn/exact.h"
-#include "src/knn/patch.h"
 #include "tests/lid/estimate.h"
 #include "tests/testing/shapes.h"
 
@@ -74,30 +71,6 @@ TEST(TwoNnInfluenceTest, IsWhatMoreCopiesOfTheRatioDo) {
           << Name(fit) << " " << k;
     }
   }
-}
-
-TEST(LogRatiosTest, ListsAnswerAsThePatchAloneDoes) {
-  // Few neighbors in many dimensions: some members' lists hold too few of the neighborhood.
-  const PointCloud cloud = testing::Gaussian(800, 30, 2);
-  const CloudRows rows(cloud.view());
-  std::vector<std::uint32_t> all(rows.points());
-  std::iota(all.begin(), all.end(), 0u);
-  ThreadPool pool(0);
-  std::vector<std::uint8_t> members(rows.points());
-  std::vector<double> from_lists(12), from_patch(12);
-  PatchSearch search;
-  std::vector<TwoNearest> nearest(12);
-  for (const std::size_t ranked : {1, 2, 5, 12}) {
-    const NeighborLists lists = ExactEngine().Search(rows, all, 12, ranked, pool);
-    for (std::size_t p = 0; p < rows.points(); ++p) {
-      LogRatiosInNeighborhood(rows, lists, p, members, from_lists);
-      search.Search(rows, lists.ids(p), nearest);
-      std::ranges::transform(nearest, from_patch.begin(),
-                             [](const TwoNearest& two) { return LogRatio(two.first, two.second); });
-      ASSERT_EQ(from_lists, from_patch) << p << ", " << ranked << " ranked";
-    }
-  }
-  EXPECT_EQ(std::ranges::count(members, 0), 800);
 }
 
 }  // namespace

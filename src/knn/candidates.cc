@@ -56,13 +56,13 @@ Candidates::Candidates(std::size_t rows, std::size_t keep)
     : capacity_(keep + keep / 2 + 32),
       bounds_(rows, std::numeric_limits<float>::infinity()),
       sizes_(rows),
-      squares_(rows * capacity_),
-      ids_(rows * capacity_) {}
+      squares_(std::make_unique_for_overwrite<float[]>(rows * capacity_)),
+      ids_(std::make_unique_for_overwrite<std::uint32_t[]>(rows * capacity_)) {}
 
 void Candidates::Prune(std::size_t row, std::size_t target) {
   const std::size_t size = sizes_[row], most = target + (capacity_ - target) / 4;
-  const std::span squares = std::span(squares_).subspan(row * capacity_, size);
-  const std::span ids = std::span(ids_).subspan(row * capacity_, size);
+  const std::span squares(&squares_[row * capacity_], size);
+  const std::span ids(&ids_[row * capacity_], size);
   static const FindBoundFunction find_bound = BestFindBound();
   const float bound = find_bound(squares.data(), size, target, most);
   std::uint32_t below = 0;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -34,10 +35,10 @@ class Candidates {
 
   // What a row holds: all that it was offered below its bound, and perhaps more. In no order.
   std::span<const float> squares(std::size_t row) const {
-    return std::span(squares_).subspan(row * capacity_, sizes_[row]);
+    return {&squares_[row * capacity_], sizes_[row]};
   }
   std::span<const std::uint32_t> ids(std::size_t row) const {
-    return std::span(ids_).subspan(row * capacity_, sizes_[row]);
+    return {&ids_[row * capacity_], sizes_[row]};
   }
 
  private:
@@ -46,8 +47,8 @@ class Candidates {
   std::size_t capacity_;
   std::vector<float> bounds_;
   std::vector<std::uint32_t> sizes_;
-  std::vector<float> squares_;      // rows x capacity
-  std::vector<std::uint32_t> ids_;  // the same shape
+  std::unique_ptr<float[]> squares_;      // rows x capacity, not initialized
+  std::unique_ptr<std::uint32_t[]> ids_;  // the same shape
 };
 
 }  // namespace dimwatch

@@ -15,22 +15,22 @@
 #include <vector>
 
 #include "src/knn/candidates.h"
-#include "src/knn/centroid.h"
+#include "src/knn/distance.h"
 #include "src/knn/ranking.h"
 #include "src/knn/tile.h"
 
 namespace dimwatch {
 namespace {
 
-constexpr std::size_t kTileColumns = 256;  // of one product
-constexpr std::size_t kStrip = 2;          // blocks that one is multiplied by, once it is loaded
-constexpr std::size_t kChunkRows = 64;     // whose lists one task fills
+constexpr std::size_t kTileColumns = 512;   // of one product
+constexpr std::size_t kChunkRows = 64;      // whose lists one task fills
+constexpr std::size_t kCenterPoints = 512;  // near enough to the mean of all against rounding
 
 // Rows of a block. What it is multiplied by is copied for each block: many rows make that cheap.
 // But few enough for the copy to be small, and for enough blocks to share among threads.
 std::size_t BlockRows(std::size_t points, std::size_t dim) {
-  return std::min(std::clamp<std::size_t>((2u << 20) / dim, 64, 1024),
-                  std::max<std::size_t>(512, points / 8));
+  return std::min(std::clamp<std::size_t>((4u << 20) / dim, 64, 2048),
+                  std::max<std::size_t>(512, points / 10));
 }
 
 // Centered copies of some points, and their squared norms.
@@ -48,6 +48,7 @@ void Block::Load(const CloudRows& cloud, std::span<const float> center,
   data.resize(points.size() * dim);
   norms.resize(points.size());
   for (std::size_t r = 0; r < points.size(); ++r) {
+    if (r + 1 < points.size()) PrefetchRow(cloud.row(points[r + 1]), dim);
     const float* const from = cloud.row(points[r]);
     float* const to = &data[r * dim];
     for (std::size_t i = 0; i < dim; ++i) to[i] = from[i] - center[i];
@@ -116,6 +117,20 @@ std::vector<std::uint32_t> Shuffled(std::size_t points) {
   return order;
 }
 
+// The mean of these points.
+std::vector<float> MeanOf(const CloudRows& cloud, std::span<const std::uint32_t> points) {
+  std::vector<double> sums(cloud.dim());
+  for (const std::uint32_t point : points) {
+    const float* const row = cloud.row(point);
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(row[i]);
+  }
+  std::vector<float> mean(cloud.dim());
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    mean[i] = static_cast<float>(sums[i] / static_cast<double>(points.size()));
+  }
+  return mean;
+}
+
 // Candidates for some points, the queries, from all points of a cloud.
 //
 // What is kept of the points seen so far is what a random sample of that size will very probably
@@ -124,8 +139,7 @@ std::vector<std::uint32_t> Shuffled(std::size_t points) {
 // list.
 class BlockedSearch {
  public:
-  BlockedSearch(const CloudRows& cloud, std::span<const std::uint32_t> queries, std::size_t keep,
-                ThreadPool& pool)
+  BlockedSearch(const CloudRows& cloud, std::span<const std::uint32_t> queries, std::size_t keep)
       : cloud_(cloud),
         symmetric_(queries.size() == cloud.points()),
         order_(Shuffled(cloud.points())),
@@ -133,7 +147,7 @@ class BlockedSearch {
         queries_(symmetric_ ? order_ : std::vector(queries.begin(), queries.end())),
         keep_(keep),
         block_rows_(BlockRows(cloud.points(), cloud.dim())),
-        center_(Centroid(cloud, pool)),
+        center_(MeanOf(cloud, std::span(order_).first(std::min(order_.size(), kCenterPoints)))),
         norms_(queries.size()),
         candidates_(queries.size(), keep),
         seen_(Blocks(queries.size())),
@@ -141,22 +155,18 @@ class BlockedSearch {
     for (std::uint32_t i = 0; i < order_.size(); ++i) position_[order_[i]] = i;
   }
 
-  // If the queries are all points, every pair of blocks is multiplied once, (b, b + distance) round
-  // the circle, for both.
   void Run(ThreadPool& pool) {
-    const std::size_t rows = Blocks(queries_.size()), columns = Blocks(order_.size());
-    const std::size_t partners = symmetric_ ? rows / 2 + 1 : columns;
-    const std::size_t strips = (partners + kStrip - 1) / kStrip;
+    const std::vector<Strip> strips = Strips();
     WorkspacePool workspaces;  // gone before there are lists
-    pool.ParallelFor(rows * strips, [&](std::size_t task) {
-      const std::size_t left = task % rows, first = task / rows * kStrip;
+    pool.ParallelFor(strips.size(), [&](std::size_t task) {
+      const Strip& strip = strips[task];
       std::unique_ptr<Workspace> workspace = workspaces.Take();
-      workspace->left.Load(cloud_, center_, BlockOf(queries_, left));
-      for (std::size_t i = first; i < std::min(partners, first + kStrip); ++i) {
-        const std::size_t right = symmetric_ ? (left + i) % rows : i;
+      workspace->left.Load(cloud_, center_, BlockOf(queries_, strip.left));
+      for (std::size_t i = strip.first; i < strip.end; ++i) {
+        const std::size_t blocks = Blocks(order_.size()), right = (strip.left + i) % blocks;
         // Half round the circle: the same pair, the other way.
-        if (symmetric_ && 2 * i == rows && left > right) continue;
-        MultiplyBlocks(left, right, *workspace);
+        if (symmetric_ && 2 * i == blocks && strip.left > right) continue;
+        MultiplyBlocks(strip.left, right, *workspace);
       }
       workspaces.Return(std::move(workspace));
     });
@@ -177,6 +187,24 @@ class BlockedSearch {
   }
 
  private:
+  // The pairs of blocks (left, left + i), i in [first, end), round the circle of all blocks.
+  struct Strip {
+    std::size_t left, first, end;
+  };
+
+  // What is to be multiplied. If the queries are all points, every pair of blocks once, for both.
+  // The shortest strips come last, so that no thread waits long for another.
+  std::vector<Strip> Strips() const {
+    const std::size_t rows = Blocks(queries_.size()), columns = Blocks(order_.size());
+    const std::size_t partners = symmetric_ ? rows / 2 + 1 : columns;
+    std::vector<Strip> strips;
+    for (std::size_t first = 0, end = 0; first < partners; first = end) {
+      end = first + std::max<std::size_t>(1, (partners - first) / 3);
+      for (std::size_t left = 0; left < rows; ++left) strips.push_back({left, first, end});
+    }
+    return strips;
+  }
+
   std::size_t Blocks(std::size_t rows) const { return (rows + block_rows_ - 1) / block_rows_; }
 
   std::span<const std::uint32_t> BlockOf(std::span<const std::uint32_t> all,
@@ -213,12 +241,14 @@ class BlockedSearch {
   void MultiplyBlocks(std::size_t left, std::size_t right, Workspace& workspace) {
     const bool same = symmetric_ && left == right;
     const std::span<const std::uint32_t> columns = BlockOf(order_, right);
-    for (std::size_t first = 0; first < columns.size(); first += kTileColumns) {
+    // Of the square where a panel meets its own rows all is multiplied, so narrow ones waste less.
+    const std::size_t width = same ? kTileColumns / 4 : kTileColumns;
+    for (std::size_t first = 0; first < columns.size(); first += width) {
       Tile tile{.first_row = same ? first : 0,  // above lies what was multiplied before
                 .end_row = workspace.left.norms.size(),
                 .mutual_from = 0,
                 .first_column = right * block_rows_ + first,
-                .columns = std::min(kTileColumns, columns.size() - first),
+                .columns = std::min(width, columns.size() - first),
                 .panel = &workspace.left.data[first * cloud_.dim()],
                 .norms = &workspace.left.norms[first]};
       if (!same) {
@@ -299,7 +329,7 @@ NeighborLists ExactEngine::Search(const CloudRows& cloud, std::span<const std::u
   static const bool one_blas_thread = (openblas_set_num_threads(1), true);
   static_cast<void>(one_blas_thread);
   const std::size_t spare = std::max<std::size_t>(8, neighbors / 16);
-  BlockedSearch search(cloud, queries, std::min(cloud.points() - 1, neighbors + spare), pool);
+  BlockedSearch search(cloud, queries, std::min(cloud.points() - 1, neighbors + spare));
   search.Run(pool);
   NeighborLists lists(queries.size(), neighbors, ranked);
   std::vector<std::uint32_t> all(cloud.points());

@@ -71,13 +71,18 @@ TEST_F(SqliteStoreTest, AFileOfTheFirstVersionIsBroughtToThePresentOne) {
   EstimateRecord estimate = random.Estimate(1, "p", Step{10});
   estimate.estimate.harmonic_mean = estimate.estimate.harmonic_mean_standard_error = std::nullopt;
   estimate.estimate.near_duplicates = 0;
+  estimate.estimate.recall_low = 1;
+  estimate.estimate.bias_bound = 0;
+  estimate.estimate.engine_reason = "";
+  estimate.estimate.enough_recall = true;
   estimate.scale_profile = std::nullopt;
   Commit({.run = random.Run("r"), .estimates = {estimate}});
   store_.reset();
   {
     RawDatabase raw(file_);
     for (const char* column :
-         {"harmonic_mean", "harmonic_mean_standard_error", "near_duplicates", "scale_profile"}) {
+         {"harmonic_mean", "harmonic_mean_standard_error", "near_duplicates", "scale_profile",
+          "recall_low", "bias_bound", "engine_reason", "enough_recall"}) {
       raw.Execute(absl::StrCat("ALTER TABLE estimates DROP COLUMN ", column));
     }
     raw.Execute("PRAGMA user_version = 1");

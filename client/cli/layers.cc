@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/json.h"
@@ -25,9 +26,7 @@ struct Options {
 absl::Status Complete(Options& options) {
   if (options.split.empty()) return absl::OkStatus();
   v1::Split split = v1::SPLIT_UNSPECIFIED;
-  std::string name = "SPLIT_" + options.split;
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return toupper(c); });
+  const std::string name = "SPLIT_" + absl::AsciiStrToUpper(options.split);
   if (!v1::Split_Parse(name, &split) || split == v1::SPLIT_UNSPECIFIED) {
     return absl::InvalidArgumentError("--split '" + options.split +
                                       "': allowed are train, validation and other");
@@ -37,18 +36,14 @@ absl::Status Complete(Options& options) {
 }
 
 std::string SplitName(v1::Split split) {
-  std::string name = v1::Split_Name(split).substr(std::string("SPLIT_").size());
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return tolower(c); });
-  return name;
+  return absl::AsciiStrToLower(v1::Split_Name(split).substr(std::string("SPLIT_").size()));
 }
 
 void PrintJson(const v1::GetLayerProfileResponse& profile) {
   for (const v1::LayerEstimate& layer : profile.layers()) {
-    Json json = {
-        {"type", "layer"}, {"layer", layer.layer()}, {"split", SplitName(profile.split())}};
-    json.update(ToJson(layer.estimate()));
-    json["type"] = "layer";
+    Json json = ToJson(layer.estimate());
+    json["layer"] = layer.layer();
+    json["split"] = SplitName(profile.split());
     std::printf("%s\n", json.dump().c_str());
   }
 }

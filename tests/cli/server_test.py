@@ -55,7 +55,7 @@ def test_layers_stand_side_by_side_in_their_order(dimwatch, server, client):
     client.finish("deep")
     lines = dimwatch("layers", "deep", "--json", server=server.grpc).lines
     assert [(line["type"], line["layer"], line["split"], line["step"]) for line in lines] == [
-        ("layer", layer, "validation", 5) for layer in layers
+        ("estimate", layer, "validation", 5) for layer in layers
     ]
     out = dimwatch("layers", "deep", "--split", "validation", "--step", 5, server=server.grpc).out
     title, header, *rows, _, missing = out.splitlines()

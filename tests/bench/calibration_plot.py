@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Draws the pictures of docs/estimators.md from the tables that dimwatch_calibration prints.
 
-calibration_plot.py COVERAGE.txt BIAS.txt FOLDER writes FOLDER/coverage.png and FOLDER/bias.png.
+calibration_plot.py COVERAGE.txt BIAS.txt FOLDER writes estimators_coverage.png and
+estimators_bias.png into FOLDER.
 """
 
 import sys
@@ -31,6 +32,8 @@ def draw_coverage(file, target):
     for i, method in enumerate(SHOWN):
         points = [(clouds.index(row[0]) + 0.09 * (i - 3.5), float(row[6])) for row in table
                   if row[1] == method]
+        if not points:
+            continue
         axes.plot(*zip(*points), "o", markersize=5, label=method,
                   markerfacecolor="none" if "twonn" not in method else None)
     axes.set_xticks(range(len(clouds)), [cloud.replace(" ", "\n") for cloud in clouds], fontsize=8)
@@ -63,5 +66,5 @@ def draw_bias(file, target):
 
 if __name__ == "__main__":
     coverage, bias_file, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    draw_coverage(coverage, folder / "coverage.png")
-    draw_bias(bias_file, folder / "bias.png")
+    draw_coverage(coverage, folder / "estimators_coverage.png")
+    draw_bias(bias_file, folder / "estimators_bias.png")

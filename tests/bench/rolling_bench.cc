@@ -44,11 +44,12 @@ void Multiply(PointCloudView batch, ThreadPool& pool) {
   });
 }
 
-// A full window, at some place of the stream.
+// A full window, at some place of the stream, turned over once: until then its lists tell of the
+// time when it was filling.
 struct Rolling {
   Rolling() : cloud(Settings(), kDim) {
-    for (; position < kWindow; position += kFill) {
-      cloud.Update(0, 0, Batch(position, kFill), pool);
+    for (; position < 2 * kWindow; position += kFill) {
+      cloud.Update(position < kWindow ? 0 : kFill, 0, Batch(position, kFill), pool);
     }
   }
 

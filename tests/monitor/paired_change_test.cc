@@ -42,6 +42,12 @@ TEST(PairedChangeTest, AnInputThatPullsBothSnapshotsAlikeDoesNotCount) {
   EXPECT_DOUBLE_EQ(Compare(before, Keyed(lids))->standard_error, 0.5);  // of 0.3 and -0.4
 }
 
+TEST(PairedChangeTest, AnInputOfOneSnapshotAloneCountsWithItsWholeShift) {
+  const SnapshotLids before = Keyed({{0, 1}, {1.0, 2.0}, {0, 1, 2}, {0.5, -0.5, 0.3}});
+  const SnapshotLids after = Keyed({{0, 1}, {1.0, 2.0}, {0, 1, 3}, {0.5, -0.5, 0.4}});
+  EXPECT_DOUBLE_EQ(Compare(before, after)->standard_error, 0.5);  // of -0.3 and 0.4
+}
+
 // Of a cloud and a copy of which every point was moved, drawn anew many times.
 TEST(PairedChangeTest, TheErrorIsThatOfNewDrawsOfTheInputs) {
   constexpr int kDraws = 40, kPoints = 500, kDim = 6;

@@ -13,6 +13,21 @@ double Squares(std::span<const double> values) {
   return squares;
 }
 
+// The same for any order of the values, which is that of a list's entries: in fixed point, to
+// 2^-40 of the largest square.
+double SquaresInAnyOrder(std::span<const float> values) {
+  float largest = 0;
+  for (const float value : values) largest = std::max(largest, std::fabs(value));
+  if (!(largest > 0) || !std::isfinite(largest)) return largest;
+  const double scale = std::ldexp(1.0, 40 - 2 * std::ilogb(largest));
+  std::int64_t sum = 0;
+  for (const float value : values) {
+    const auto exact = static_cast<double>(value);
+    sum += static_cast<std::int64_t>(exact * exact * scale);
+  }
+  return static_cast<double>(sum) / scale;
+}
+
 // So that each pair of nearest points counts once.
 double PairWeight(std::uint8_t mutual) { return mutual != 0 ? 0.5 : 1; }
 
@@ -59,11 +74,11 @@ EstimateError ErrorOfMean(const NeighborLists& lists, std::span<const std::uint3
   std::vector<double> shifts(points);
   Parts parts;
   for (std::size_t q = 0; q < queries.size(); ++q) {
+    const std::span influence = std::span(pointwise.influence).subspan(q * neighbors, neighbors);
     for (std::size_t j = 0; j < neighbors; ++j) {
-      const double moved = static_cast<double>(pointwise.influence[q * neighbors + j]) / valid;
-      shifts[lists.ids(q)[j]] += moved;
-      parts.single += moved * moved;
+      shifts[lists.ids(q)[j]] += static_cast<double>(influence[j]) / valid;
     }
+    parts.single += SquaresInAnyOrder(influence) / (valid * valid);
   }
   parts.neighbors = Squares(shifts);
   const double rho = PairFactor(lists, queries, shifts, pointwise.mutual);

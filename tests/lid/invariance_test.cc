@@ -6,11 +6,16 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <random>
 #include <string>
 
 #include "src/base/dtype.h"
+#include "src/knn/exact.h"
+#include "src/lid/pointwise.h"
+#include "src/lid/scale_profile.h"
+#include "src/lid/standard_error.h"
 #include "tests/lid/estimate.h"
 #include "tests/testing/shapes.h"
 
@@ -91,18 +96,6 @@ TEST(InvarianceTest, Scale) {
   }
 }
 
-TEST(InvarianceTest, Permutation) {
-  const PointCloud cloud = SomeCloud(6);
-  std::vector<std::size_t> order(cloud.points());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::shuffle(order.begin(), order.end(), std::mt19937_64(6));
-  std::vector<float> data;
-  for (const std::size_t row : order) {
-    data.insert(data.end(), cloud.view().row(row).begin(), cloud.view().row(row).end());
-  }
-  ExpectSameMeans(cloud, PointCloud(std::move(data), 24), 1e-12);
-}
-
 TEST(InvarianceTest, ZeroPadding) {
   const PointCloud cloud = SomeCloud(7);
   std::vector<float> data(cloud.points() * 100);
@@ -143,6 +136,18 @@ TEST(InvarianceTest, HalfAndBfloatStorageMoveEveryMeanByLessThanHalfAPercent) {
   ExpectSameMeans(cloud, bfloat, 0.005);
 }
 
+void ExpectSameBits(const CloudEstimate& one, const CloudEstimate& other) {
+  EXPECT_EQ(other.mean, one.mean);
+  EXPECT_EQ(other.std, one.std);
+  EXPECT_EQ(other.standard_error, one.standard_error);
+  EXPECT_EQ(other.harmonic_mean, one.harmonic_mean);
+  EXPECT_EQ(other.harmonic_mean_standard_error, one.harmonic_mean_standard_error);
+  EXPECT_EQ(other.near_duplicates, one.near_duplicates);
+  EXPECT_EQ(other.quantiles, one.quantiles);
+  EXPECT_EQ(other.variance, one.variance);
+  EXPECT_EQ(other.recall, one.recall);
+}
+
 TEST(DeterminismTest, ThreadsDoNotChangeABit) {
   const PointCloud cloud = testing::Embedded(testing::Gaussian(1500, 7, 10), 48, 11);
   for (EstimatorSettings settings : AllSettings(24)) {
@@ -153,20 +158,63 @@ TEST(DeterminismTest, ThreadsDoNotChangeABit) {
       const CloudEstimate one = Estimate(cloud, settings, 0, &one_lid);
       for (const std::size_t threads : {1, 4}) {  // two and five with the caller's
         PointwiseLid lid;
-        const CloudEstimate more = Estimate(cloud, settings, threads, &lid);
-        EXPECT_EQ(more.mean, one.mean);
-        EXPECT_EQ(more.std, one.std);
-        EXPECT_EQ(more.standard_error, one.standard_error);
-        EXPECT_EQ(more.harmonic_mean, one.harmonic_mean);
-        EXPECT_EQ(more.harmonic_mean_standard_error, one.harmonic_mean_standard_error);
-        EXPECT_EQ(more.near_duplicates, one.near_duplicates);
-        EXPECT_EQ(more.quantiles, one.quantiles);
-        EXPECT_EQ(more.variance, one.variance);
-        EXPECT_EQ(more.recall, one.recall);
+        ExpectSameBits(one, Estimate(cloud, settings, threads, &lid));
         EXPECT_EQ(lid.lid, one_lid.lid);
         EXPECT_EQ(lid.row, one_lid.row);
       }
     }
+  }
+}
+
+// Which the search leaves open, and threads change.
+TEST(DeterminismTest, TheOrderOfUnrankedEntriesDoesNotChangeABit) {
+  const PointCloud cloud = SomeCloud(7);
+  const CloudRows rows(cloud.view());
+  std::vector<std::uint32_t> all(rows.points());
+  std::iota(all.begin(), all.end(), 0u);
+  ThreadPool pool(0);
+  const NeighborLists lists = ExactEngine().Search(rows, all, 64, 8, pool);
+  NeighborLists other = lists;
+  for (const std::uint32_t q : all) {
+    std::ranges::reverse(other.ids(q).subspan(8));
+    std::ranges::reverse(other.rough_squares(q));
+  }
+  const EstimatorSettings settings = Settings(Estimator::kTwoNn, 64);
+  const PointwiseDimensions given = EstimatePointwise(rows, lists, all, settings, pool);
+  const PointwiseDimensions turned = EstimatePointwise(rows, other, all, settings, pool);
+  EXPECT_EQ(turned.lid, given.lid);
+  const EstimateError error = ErrorOfMean(lists, all, rows.points(), given);
+  const EstimateError same = ErrorOfMean(other, all, rows.points(), turned);
+  EXPECT_EQ(same.standard_error, error.standard_error);
+  EXPECT_EQ(same.shifts, error.shifts);
+}
+
+TEST(DeterminismTest, TheOrderOfTheRowsDoesNotChangeABit) {
+  const PointCloud cloud = SomeCloud(6);
+  ThreadPool pool(1);
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+    std::vector<std::size_t> order(cloud.points());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::shuffle(order.begin(), order.end(), std::mt19937_64(seed));
+    std::vector<float> data;
+    for (const std::size_t row : order) {
+      data.insert(data.end(), cloud.view().row(row).begin(), cloud.view().row(row).end());
+    }
+    const PointCloud shuffled(std::move(data), 24);
+    for (EstimatorSettings settings : AllSettings(24)) {
+      settings.max_points = 500;
+      settings.queries = seed == 1 ? 0 : 200;
+      PointwiseLid given_lid, shuffled_lid;
+      ExpectSameBits(Estimate(cloud, settings, 1, &given_lid),
+                     Estimate(shuffled, settings, 1, &shuffled_lid));
+      std::map<std::size_t, std::optional<double>> given, back;
+      for (std::size_t q = 0; q < given_lid.row.size(); ++q) {
+        given[given_lid.row[q]] = given_lid.lid[q];
+        back[order[shuffled_lid.row[q]]] = shuffled_lid.lid[q];
+      }
+      EXPECT_EQ(back, given);
+    }
+    EXPECT_EQ(ProfileScale(shuffled.view(), {}, pool), ProfileScale(cloud.view(), {}, pool));
   }
 }
 

@@ -44,7 +44,7 @@ TEST(EngineChoiceTest, CostsAreMeasuredAndPositive) {
   EXPECT_GT(costs.graph_component, 0);
   // A search of twice the points takes four times as long, and nearly twice as long.
   EXPECT_NEAR(ExactSeconds(costs, 20'000, 20'000, 768) / ExactSeconds(costs, 10'000, 10'000, 768),
-              4, 1e-9);
+              4, 0.15);
   EXPECT_LT(HnswSeconds(costs, 20'000, 20'000, 768, 128),
             2.5 * HnswSeconds(costs, 10'000, 10'000, 768, 128));
 }

@@ -85,7 +85,7 @@ def test_show_and_export_have_the_scale_profiles(dimwatch, server, client):
     out = dimwatch("show", "scaled", server=server.grpc).out
     assert "scale profile of train/last at step 3, window 100% full, complete: yes" in out
     assert out.count("gride") == len(profile["gride"]) > 3
-    lines = dimwatch("export", "scaled", server=server.grpc).lines
+    lines = dimwatch("export", "scaled", "--format", "jsonl", server=server.grpc).lines
     assert [line["step"] for line in lines if line["type"] == "scale_profile"] == [1, 3]
 
 

@@ -52,6 +52,22 @@ def whole(server, steps=range(12)):
     return run
 
 
+def test_a_probe_may_ask_for_scale_profiles(server):
+    run = start(server)
+    probe = run.probe("train/last", neighbors=16, estimator="mle", scale_every=2,
+                      duplicate_tolerance=0.01)
+    for step in range(3):
+        probe.log(CLOUDS[step], step=step)
+    run.finish()
+    estimates = dimwatch.query.history(server.grpc, run.id).estimates
+    assert [e.scale_profile is not None for e in estimates] == [True, False, True]
+    curve = estimates[0].scale_profile.gride
+    assert [point.neighbors for point in curve] == [2, 4, 8, 16, 32, 64, 128]
+    assert all(0 < point.standard_error < point.dimension for point in curve)
+    assert estimates[0].near_duplicates == 0
+    assert 0 < estimates[0].harmonic_mean < estimates[0].mean
+
+
 def test_a_run_is_estimated_and_finished(server, caplog):
     run = whole(server)
     estimates, scalars, _, _ = series(server, run)

@@ -108,7 +108,7 @@ TEST(MetricsTest, WhatHasNoValueIsAbsent) {
   const std::string text = TextOf(SnapshotOf({view}));
   for (const std::string name : {"lid_mean", "lid_rolling_mean", "lid_standard_error", "scalar",
                                  "best_step", "run_last_sample_timestamp_seconds"}) {
-    EXPECT_THAT(text, Not(HasSubstr("dimwatch_" + name))) << name;
+    EXPECT_THAT(text, Not(HasSubstr("dimwatch_" + name + "{"))) << name;
   }
   EXPECT_THAT(TextOf({}), ::testing::IsEmpty());
 }

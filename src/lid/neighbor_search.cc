@@ -54,8 +54,9 @@ void NeighborSearch::Choose(std::size_t queries) {
   const double exact = ExactSeconds(options_.costs, points, queries, dim);
   const double hnsw = HnswSeconds(options_.costs, points, queries, dim, neighbors_);
   index_ = exact <= hnsw ? IndexKind::kExact : IndexKind::kHnsw;
-  reason_ = absl::StrFormat("auto: %s, %.2g s against %.2g s expected of one thread", Name(index_),
-                            std::min(exact, hnsw), std::max(exact, hnsw));
+  // Without the seconds: the same estimate says the same on every machine that chooses alike.
+  reason_ = absl::StrFormat("auto: %s, expected to be the faster for %d queries among %d points",
+                            Name(index_), queries, points);
 }
 
 NeighborLists NeighborSearch::FindExactly(std::span<const std::uint32_t> queries) {

@@ -20,6 +20,7 @@ namespace dimwatch {
 struct Rank {
   float square = std::numeric_limits<float>::infinity();
   std::uint64_t precedence = std::numeric_limits<std::uint64_t>::max();
+  // NOLINTNEXTLINE(modernize-use-nullptr): of the code that the compiler makes
   friend auto operator<=>(const Rank&, const Rank&) = default;
 };
 

@@ -130,8 +130,8 @@ RollingNeighbors::Change RollingNeighbors::Update(std::span<const std::uint32_t>
   change.rebuilt += too_short.size();
   if (!too_short.empty()) Pass(Queries(points_, std::move(too_short), 0), false, change, pool);
   std::ranges::sort(change.touched);
-  const auto repeated = std::ranges::unique(change.touched);
-  change.touched.erase(repeated.begin(), repeated.end());
+  change.touched.erase(std::unique(change.touched.begin(), change.touched.end()),
+                       change.touched.end());
   return change;
 }
 
@@ -347,7 +347,7 @@ void RollingNeighbors::Note(std::uint32_t point, Known known) {
 }
 
 std::int64_t RollingNeighbors::bytes() const {
-  std::size_t known = known_by_.capacity() * sizeof(known_by_[0]);
+  std::size_t known = known_by_.capacity() * sizeof(std::vector<Known>);
   for (const std::vector<Known>& by : known_by_) known += by.capacity() * sizeof(Known);
   const std::size_t by_slot = 2 * sizeof(std::uint8_t) + sizeof(float);
   return points_.bytes() + lists_.bytes() + static_cast<std::int64_t>(known) +

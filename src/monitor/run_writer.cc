@@ -109,6 +109,7 @@ void RunActor::Apply(const std::vector<Task>& tasks) {
   if (!pipeline_) return;
   const absl::Duration waited = context_.clock.Monotonic() - tasks.front().queued_at;
   std::vector<const IngestItem*> items;
+  items.reserve(tasks.size());
   for (const Task& task : tasks) items.push_back(&*task.item);
   std::optional<RunChanges> changes = pipeline_->ApplyTogether(items);
   view_is_old_ = true;

@@ -149,7 +149,13 @@ run.probe("train/last").log(np.ones((100, 8)), step=1)
 def start_script(tail, address):
     package = os.path.dirname(os.path.dirname(dimwatch.__file__))
     return subprocess.Popen([sys.executable, "-c", SCRIPT + tail, package, address],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=heed_interrupts)
+
+
+def heed_interrupts():
+    """Tests may run in the background, where a shell has interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_program_that_ends_without_finish_exits_in_bounded_time():

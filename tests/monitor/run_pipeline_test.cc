@@ -59,7 +59,7 @@ TEST_F(RunPipelineTest, TheFirstOfSoManyEstimatesCarriesAScaleProfile) {
   for (std::int64_t step = 1; step <= 7; ++step) apply(step);
   EXPECT_THAT(steps, ElementsAre(1, 4, 7));
   ASSERT_EQ(pipeline.latest_profiles().size(), 1U);
-  const ScaleProfile& profile = *pipeline.latest_profiles()[0].scale_profile;
+  const ScaleProfile profile = *pipeline.latest_profiles()[0].scale_profile;
   EXPECT_EQ(profile.gride.size(), 6U);  // 2 to 64 of 99 others
   EXPECT_NEAR(*profile.gride[0].dimension, 3, 1.5);
   EXPECT_EQ(profile.twonn.size(), 1U);

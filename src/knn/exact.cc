@@ -29,8 +29,8 @@ constexpr std::size_t kCenterPoints = 512;  // near enough to the mean of all ag
 // Rows of a block. What it is multiplied by is copied for each block: many rows make that cheap.
 // But few enough for the copy to be small, and for enough blocks to share among threads.
 std::size_t BlockRows(std::size_t points, std::size_t dim) {
-  return std::min(std::clamp<std::size_t>((4u << 20) / dim, 64, 2048),
-                  std::max<std::size_t>(512, points / 10));
+  return std::min(std::clamp<std::size_t>((4u << 20) / dim, 64, 1024),
+                  std::max<std::size_t>(512, points / 16));
 }
 
 // Centered copies of some points, and their squared norms.

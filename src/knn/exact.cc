@@ -1,7 +1,5 @@
 #include "src/knn/exact.h"
 
-#include <cblas.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -15,7 +13,7 @@
 #include <vector>
 
 #include "src/knn/candidates.h"
-#include "src/knn/distance.h"
+#include "src/knn/products.h"
 #include "src/knn/ranking.h"
 #include "src/knn/tile.h"
 
@@ -33,32 +31,9 @@ std::size_t BlockRows(std::size_t points, std::size_t dim) {
                   std::max<std::size_t>(512, points / 16));
 }
 
-// Centered copies of some points, and their squared norms.
-struct Block {
-  void Load(const CloudRows& cloud, std::span<const float> center,
-            std::span<const std::uint32_t> points);
-
-  std::vector<float> data;  // points x dim
-  std::vector<float> norms;
-};
-
-void Block::Load(const CloudRows& cloud, std::span<const float> center,
-                 std::span<const std::uint32_t> points) {
-  const std::size_t dim = cloud.dim();
-  data.resize(points.size() * dim);
-  norms.resize(points.size());
-  for (std::size_t r = 0; r < points.size(); ++r) {
-    if (r + 1 < points.size()) PrefetchRow(cloud.row(points[r + 1]), dim);
-    const float* const from = cloud.row(points[r]);
-    float* const to = &data[r * dim];
-    for (std::size_t i = 0; i < dim; ++i) to[i] = from[i] - center[i];
-    norms[r] = cblas_sdot(static_cast<int>(dim), to, 1, to, 1);
-  }
-}
-
 // Buffers that one task uses at a time.
 struct Workspace {
-  Block left, right;
+  CenteredRows left, right;
   std::vector<float> products;
 };
 
@@ -91,12 +66,12 @@ struct Tile {
 };
 
 // products[i][j] becomes -2 times the inner product of row first_row + i and column j.
-void Multiply(const Block& left, const Tile& tile, std::size_t dim, std::vector<float>& products) {
+void Multiply(const CenteredRows& left, const Tile& tile, std::size_t dim,
+              std::vector<float>& products) {
   const std::size_t rows = tile.end_row - tile.first_row;
   products.resize(rows * tile.columns);
-  const auto k = static_cast<int>(dim), columns = static_cast<int>(tile.columns);
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows), columns, k, -2.0f,
-              &left.data[tile.first_row * dim], k, tile.panel, k, 0.0f, products.data(), columns);
+  MultiplyRows(&left.data[tile.first_row * dim], rows, tile.panel, tile.columns, dim, -2.0f,
+               products.data());
 }
 
 // Calls use(column) for every bit that is set.
@@ -222,19 +197,15 @@ class BlockedSearch {
     return std::min(keep_, static_cast<std::size_t>(share + 4.5 * std::sqrt(share) + 4));
   }
 
-  // Of squares up to `square`, or up to all that were kept: six standard deviations of the rounding
-  // error of an inner product by random rounding. A point as near has no larger norm than the sum
-  // of the query's and the distance.
+  // Of squares up to `square`, or up to all that were kept. A point as near has no larger norm than
+  // the sum of the query's and the distance.
   float Slack(std::size_t row, float square) const {
-    using Limits = std::numeric_limits<float>;
-    const auto dim = static_cast<float>(cloud_.dim());
-    if (square == Limits::infinity()) {  // nothing was dropped
+    if (square == std::numeric_limits<float>::infinity()) {  // nothing was dropped
       square = 0;
       for (const float kept : candidates_.squares(row)) square = std::max(square, kept);
     }
     const float reach = std::sqrt(norms_[row]) + std::sqrt(square);
-    return Limits::epsilon() * std::sqrt(dim) * (norms_[row] + reach * reach) +
-           4 * dim * Limits::denorm_min();  // where squares underflow
+    return RoundingOfSquare(cloud_.dim(), norms_[row], reach * reach);
   }
 
   // REQUIRES: workspace.left is loaded.
@@ -326,8 +297,6 @@ class BlockedSearch {
 NeighborLists ExactEngine::Search(const CloudRows& cloud, std::span<const std::uint32_t> queries,
                                   std::size_t neighbors, std::size_t ranked,
                                   ThreadPool& pool) const {
-  static const bool one_blas_thread = (openblas_set_num_threads(1), true);
-  static_cast<void>(one_blas_thread);
   const std::size_t spare = std::max<std::size_t>(8, neighbors / 16);
   BlockedSearch search(cloud, queries, std::min(cloud.points() - 1, neighbors + spare));
   search.Run(pool);

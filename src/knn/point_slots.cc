@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "src/knn/products.h"
+
 namespace dimwatch {
 namespace {
 
@@ -16,11 +18,8 @@ constexpr float kHuge = 1e36f;
 }  // namespace
 
 float PointSlots::Slack(float norm, float other_norm) const {
-  using Limits = std::numeric_limits<float>;
-  if (huge_ > 0) return Limits::infinity();
-  const auto dim = static_cast<float>(dim_);
-  return Limits::epsilon() * (std::sqrt(dim) + 4) * (norm + other_norm) +
-         4 * dim * Limits::denorm_min();  // where squares underflow
+  if (huge_ > 0) return std::numeric_limits<float>::infinity();
+  return RoundingOfSquare(dim_, norm, other_norm);
 }
 
 std::uint32_t PointSlots::Add(std::span<const float> row, std::uint64_t precedence) {

@@ -1,36 +1,17 @@
 #include "src/knn/rest_search.h"
 
-#include <cblas.h>
-
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "src/knn/centroid.h"
 #include "src/knn/hnsw_graph.h"
+#include "src/knn/products.h"
 
 namespace dimwatch {
 namespace {
 
 constexpr std::size_t kBlock = 256;
-
-// Centered copies of some points, and their squared norms.
-struct Block {
-  void Load(const CloudRows& cloud, std::span<const float> center,
-            std::span<const std::uint32_t> points) {
-    const std::size_t dim = cloud.dim();
-    data.resize(points.size() * dim);
-    norms.resize(points.size());
-    for (std::size_t r = 0; r < points.size(); ++r) {
-      const float* const from = cloud.row(points[r]);
-      float* const to = &data[r * dim];
-      for (std::size_t i = 0; i < dim; ++i) to[i] = from[i] - center[i];
-      norms[r] = cblas_sdot(static_cast<int>(dim), to, 1, to, 1);
-    }
-  }
-  std::vector<float> data;  // points x dim
-  std::vector<float> norms;
-};
 
 // The nearest seen so far, by squares of the expansion.
 class Nearest {
@@ -62,26 +43,20 @@ class Nearest {
 }  // namespace
 
 RestSearch::RestSearch(const CloudRows& cloud, std::vector<std::uint32_t> rest, ThreadPool& pool)
-    : cloud_(cloud), rest_(std::move(rest)), center_(Centroid(cloud, pool)) {
-  static const bool one_blas_thread = (openblas_set_num_threads(1), true);
-  static_cast<void>(one_blas_thread);
-}
+    : cloud_(cloud), rest_(std::move(rest)), center_(Centroid(cloud, pool)) {}
 
 void RestSearch::Find(std::span<const std::uint32_t> points, std::size_t neighbors,
                       std::span<RankingKeys> keys) const {
   // A few more than asked for: the expansion rounds.
   std::vector<Nearest> nearest(points.size(), Nearest(neighbors + neighbors / 8 + 8));
-  Block left, right;
+  CenteredRows left, right;
   left.Load(cloud_, center_, points);
   std::vector<float> tile(points.size() * kBlock);
-  const auto dim = static_cast<int>(cloud_.dim());
   for (std::size_t begin = 0; begin < rest_.size(); begin += kBlock) {
     const std::span ids = std::span(rest_).subspan(begin, std::min(kBlock, rest_.size() - begin));
     right.Load(cloud_, center_, ids);
-    const auto columns = static_cast<int>(ids.size());
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(points.size()), columns,
-                dim, -2.0f, left.data.data(), dim, right.data.data(), dim, 0.0f, tile.data(),
-                columns);
+    MultiplyRows(left.data.data(), points.size(), right.data.data(), ids.size(), cloud_.dim(),
+                 -2.0f, tile.data());
     for (std::size_t i = 0; i < points.size(); ++i) {
       const float* const row = &tile[i * ids.size()];
       for (std::size_t j = 0; j < ids.size(); ++j) {

@@ -1,7 +1,5 @@
 #include "src/knn/rolling_neighbors.h"
 
-#include <cblas.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "src/knn/candidates.h"
+#include "src/knn/products.h"
 #include "src/knn/tile.h"
 
 namespace dimwatch {
@@ -98,10 +97,7 @@ RollingNeighbors::RollingNeighbors(std::size_t dim, std::size_t neighbors, std::
       ranked_(ranked),
       keep_(Kept(neighbors)),
       points_(dim),
-      lists_(points_, std::min(3 * ranked, keep_), keep_, keep_ + keep_ / 3 + 2) {
-  static const bool one_blas_thread = (openblas_set_num_threads(1), true);
-  static_cast<void>(one_blas_thread);
-}
+      lists_(points_, std::min(3 * ranked, keep_), keep_, keep_ + keep_ / 3 + 2) {}
 
 RollingNeighbors::Change RollingNeighbors::Update(std::span<const std::uint32_t> gone,
                                                   PointCloudView rows,
@@ -188,10 +184,8 @@ void RollingNeighbors::Scan(const Queries& queries, std::size_t block, bool upda
     const std::size_t rows = std::min<std::size_t>(most, end - first);
     workspace.tile.resize(rows * count);
     if (count > 0) {
-      const auto dim = static_cast<int>(points_.dim()), columns = static_cast<int>(count);
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows), columns, dim,
-                  -2.0f, points_.centered(first), dim, queries.rows.data(), dim, 0.0f,
-                  workspace.tile.data(), columns);
+      MultiplyRows(points_.centered(first), rows, queries.rows.data(), count, points_.dim(), -2.0f,
+                   workspace.tile.data());
     }
     for (std::size_t r = 0; r < rows; ++r) {
       const auto point = static_cast<std::uint32_t>(first + r);

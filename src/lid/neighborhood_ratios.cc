@@ -6,22 +6,13 @@
 #include <limits>
 
 #include "src/knn/distance.h"
+#include "src/knn/two_smallest.h"
 #include "src/lid/twonn.h"
 
 namespace dimwatch {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// The two smallest of what it is shown.
-struct TwoSmallest {
-  void Observe(float value) {
-    second = std::min(second, std::max(first, value));
-    first = std::min(first, value);
-  }
-  float first = kInfinity;
-  float second = kInfinity;
-};
 
 }  // namespace
 

@@ -30,7 +30,7 @@ struct Scratch {
         by_rank(neighbors) {}
   std::optional<NeighborhoodRatios> from_lists;  // where all points have one
   PatchSearch patch;
-  std::vector<TwoNearest> nearest;
+  std::vector<TwoSmallest> nearest;
   std::vector<double> log_mu;
   std::vector<double> sorted;        // log_mu, ascending
   std::vector<std::uint64_t> order;  // the index of each in log_mu

@@ -21,15 +21,6 @@ constexpr std::uint16_t kImproves = 2;  // or more: by somebody who joined, see 
 
 }  // namespace
 
-struct RollingTwoNn::TwoSmallest {
-  void Observe(float value) {
-    second = std::min(second, std::max(first, value));
-    first = std::min(first, value);
-  }
-  float first = kInfinity;
-  float second = kInfinity;
-};
-
 // Buffers of one task.
 struct RollingTwoNn::Scratch {
   std::vector<std::uint16_t> place;  // by slot: 1 + the place of a member; 0 of others

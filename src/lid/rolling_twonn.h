@@ -16,6 +16,7 @@
 
 #include "src/base/thread_pool.h"
 #include "src/knn/rolling_neighbors.h"
+#include "src/knn/two_smallest.h"
 #include "src/lid/pointwise.h"
 #include "src/lid/settings.h"
 
@@ -52,7 +53,6 @@ class RollingTwoNn {
     float first, second;   // squared distances of its two nearest
   };
   struct Scratch;
-  struct TwoSmallest;
   static Ratio RatioFrom(std::uint32_t member, const TwoSmallest& nearest);
 
   std::unique_ptr<Scratch> TakeScratch(std::size_t slots);

@@ -53,8 +53,9 @@ struct Parts {
 
 EstimateError Combine(const Parts& parts, double rho, std::vector<double> shifts) {
   const double all = parts.own + 2 * parts.both + rho * parts.neighbors;
-  // No more than half of it can have been counted twice.
-  const double variance = std::max(all / 2, all - rho * parts.single);
+  // No more than half of it can have been counted twice. In clouds of few points the products may
+  // outweigh the squares.
+  const double variance = std::max({all / 2, all - rho * parts.single, parts.own / 4});
   const double squares = Squares(shifts);
   const double scale = squares > 0 ? std::sqrt(variance / squares) : 0;
   for (double& shift : shifts) shift *= scale;

@@ -14,9 +14,10 @@
 // own_a also meets the g of a's nearest point in the second sum. For estimators without such ratios
 // rho is 1. All of it holds for few queries as for all points.
 //
-// docs/estimators.md has the coverage measured on 300 to 400 redraws of every reference generator:
-// local and global TwoNN 93 to 97 %; MLE, MOM and Gride 93 to 98 %, but up to 100 % (errors half
-// too large) on clusters of few neighborhoods and in 20 dimensions.
+// docs/estimators.md has the coverage measured on redraws of every reference generator: where 95 %
+// are aimed at, 91 to 97 % for local and global TwoNN on draws that the formula was not chosen by;
+// MLE, MOM and Gride 93 to 98 %, but up to 100 % (errors half too large) on clusters of few
+// neighborhoods and in 20 dimensions.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,7 @@
 namespace dimwatch {
 
 struct EstimateError {
-  double standard_error = 0;
+  double standard_error = 0;  // finite
   // The part of its square that is due to the choice of the queries: falls as 1 / queries. What
   // remains is the cloud's own.
   double variance_of_choice = 0;

@@ -15,8 +15,8 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-TwoNearest ByAllPairs(const CloudRows& cloud, std::span<const std::uint32_t> members,
-                      std::uint32_t member) {
+TwoSmallest ByAllPairs(const CloudRows& cloud, std::span<const std::uint32_t> members,
+                       std::uint32_t member) {
   std::vector<float> squares{kInfinity, kInfinity};
   for (const std::uint32_t other : members) {
     if (other == member) continue;
@@ -30,11 +30,11 @@ void ExpectAsAllPairs(const PointCloud& cloud, std::size_t members) {
   const CloudRows rows(cloud.view());
   std::vector<std::uint32_t> patch;
   for (std::uint32_t i = 0; i < members; ++i) patch.push_back(i * 3 % 100);
-  std::vector<TwoNearest> found(members);
+  std::vector<TwoSmallest> found(members);
   PatchSearch search;
   search.Search(rows, patch, found);
   for (std::size_t m = 0; m < members; ++m) {
-    const TwoNearest expected = ByAllPairs(rows, patch, patch[m]);
+    const TwoSmallest expected = ByAllPairs(rows, patch, patch[m]);
     EXPECT_EQ(found[m].first, expected.first) << m;
     EXPECT_EQ(found[m].second, expected.second) << m;
   }

@@ -23,15 +23,16 @@ TEST(NeighborhoodRatiosTest, ListsAnswerAsThePatchAloneDoes) {
   ThreadPool pool(0);
   std::vector<double> from_lists(12), from_patch(12);
   PatchSearch search;
-  std::vector<TwoNearest> nearest(12);
+  std::vector<TwoSmallest> nearest(12);
   for (const std::size_t ranked : {1, 2, 5, 12}) {
     const NeighborLists lists = ExactEngine().Search(rows, all, 12, ranked, pool);
     NeighborhoodRatios ratios(rows, lists);
     for (std::size_t p = 0; p < rows.points(); ++p) {
       ratios.Find(p, from_lists);
       search.Search(rows, lists.ids(p), nearest);
-      std::ranges::transform(nearest, from_patch.begin(),
-                             [](const TwoNearest& two) { return LogRatio(two.first, two.second); });
+      std::ranges::transform(nearest, from_patch.begin(), [](const TwoSmallest& two) {
+        return LogRatio(two.first, two.second);
+      });
       ASSERT_EQ(from_lists, from_patch) << p << ", " << ranked << " ranked";
     }
   }

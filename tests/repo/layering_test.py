@@ -11,10 +11,11 @@ ALLOWED = {
     "base": set(),
     "knn": {"base"},
     "lid": {"base", "knn"},
-    "window": {"base", "knn", "lid"},
+    "attention": {"base", "lid"},
+    "window": {"base", "knn", "lid", "attention"},
     "signal": {"base"},
-    "store": {"base", "lid", "window", "signal"},
-    "monitor": {"base", "knn", "lid", "window", "signal", "store"},
+    "store": {"base", "lid", "attention", "window", "signal"},
+    "monitor": {"base", "knn", "lid", "attention", "window", "signal", "store"},
 }
 FOREIGN = re.compile(
     r'#include [<"](grpc|grpcpp|google/|prometheus/|spdlog/|httplib|CLI/|toml\+\+|dimwatch/|server/|client/)'

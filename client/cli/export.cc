@@ -1,4 +1,5 @@
 // dimwatch export: everything that is known of a run, for other programs.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -56,16 +57,19 @@ absl::StatusOr<RunHistory> ReadHistory(const Server& server, const std::string& 
   return history;
 }
 
-// The lines of `replay --json`, by kind.
+// The lines of `replay --json`: by step, the scalars of a step before its estimates, so that they
+// can be replayed; then all signals, then all decisions.
 std::vector<Json> Lines(const RunHistory& history) {
   std::vector<Json> lines;
+  for (const v1::Scalar& scalar : history.scalars) {
+    lines.push_back(ScalarJson(scalar.step(), scalar.name(), scalar.value()));
+  }
   for (const v1::Estimate& estimate : history.estimates) {
     lines.push_back(ToJson(estimate));
     if (estimate.has_scale_profile()) lines.push_back(ScaleJson(estimate));
   }
-  for (const v1::Scalar& scalar : history.scalars) {
-    lines.push_back(ScalarJson(scalar.step(), scalar.name(), scalar.value()));
-  }
+  std::ranges::stable_sort(lines, {},
+                           [](const Json& line) { return line["step"].get<std::int64_t>(); });
   for (const v1::Signal& signal : history.signals) lines.push_back(ToJson(signal));
   for (const v1::Decision& decision : history.decisions) lines.push_back(ToJson(decision));
   return lines;

@@ -1,12 +1,8 @@
-// dimwatch replay: a recorded trace through the server's own windows, estimators, signals and
-// policy.
-#include <algorithm>
+// dimwatch replay: recorded runs through the server's own signals and policy; traces of vectors
+// through its windows and estimators as well.
 #include <cstdio>
-#include <cstring>
-#include <limits>
+#include <filesystem>
 #include <memory>
-#include <set>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,191 +11,67 @@
 #include "client/cli/estimator_flags.h"
 #include "client/cli/replay_config.h"
 #include "client/cli/replay_output.h"
-#include "client/cli/system_clock.h"
-#include "client/cli/trace.h"
-#include "src/base/npy.h"
-#include "src/lid/queries.h"
-#include "src/monitor/run_pipeline.h"
+#include "client/cli/replay_summary.h"
+#include "client/cli/replayer.h"
 
 namespace dimwatch::cli {
 namespace {
 
 struct Options {
-  std::string trace;
+  std::vector<std::string> recordings;
   std::string config;
+  std::vector<std::string> compared;  // two configurations, or none
   EstimatorFlags estimator;
   int threads = 0;
   bool json = false;
 };
 
-// Every snapshot of the probe has the same rows: the files of one probe have one type and width, so
-// those of the same number of rows have the same size.
-bool RowCountsAgree(const std::vector<TraceStep>& trace, const std::string& probe) {
-  std::set<std::uintmax_t> sizes;
-  for (const TraceStep& step : trace) {
-    std::uintmax_t size = 0;
-    for (const TraceSamples& samples : step.samples) {
-      if (samples.probe != probe) continue;
-      std::error_code error;
-      size += std::filesystem::file_size(samples.file, error);
-    }
-    if (size > 0) sizes.insert(size);
-  }
-  return sizes.size() == 1;
+// "grokking" for "courses/grokking.jsonl" and for "traces/grokking/".
+std::string RunName(const std::filesystem::path& recording) {
+  const bool ends_in_separator = recording.filename().empty();
+  return ends_in_separator ? recording.parent_path().filename().string()
+                           : recording.stem().string();
 }
 
-// The probes of a trace in the order of their first samples, as the configuration wants them.
-absl::StatusOr<std::vector<ProbeSettings>> Probes(const std::vector<TraceStep>& trace,
-                                                  const ReplayConfig& config,
-                                                  const EstimatorFlags& flags) {
-  std::vector<ProbeSettings> probes;
-  std::set<std::string> seen;
-  for (const TraceStep& step : trace) {
-    for (const TraceSamples& samples : step.samples) {
-      if (!seen.insert(samples.probe).second) continue;
-      ReplayConfig::Probe probe;
-      probe.settings.identity.name = samples.probe;
-      probe.settings.estimator = config.estimator;
-      for (const ReplayConfig::Probe& configured : config.probes) {
-        if (configured.settings.identity.name == samples.probe) probe = configured;
-      }
-      const bool snapshot = probe.settings.window == WindowKind::kSnapshot;
-      probe.settings.aligned =
-          probe.aligned.value_or(snapshot && RowCountsAgree(trace, samples.probe));
-      const absl::Status status = flags.Apply(probe.settings.estimator);
+absl::Status RunCompare(const Options& options) {
+  std::vector<ReplayConfig> configs;
+  for (const std::string& file : options.compared) {
+    absl::StatusOr<ReplayConfig> config = ReadReplayConfig(file);
+    if (!config.ok()) return config.status();
+    configs.push_back(*std::move(config));
+  }
+  std::vector<ComparedRun> runs;
+  for (const std::string& recording : options.recordings) {
+    ComparedRun& run = runs.emplace_back();
+    run.name = RunName(recording);
+    for (const ReplayConfig& config : configs) {
+      ReplaySummary& summary = run.summaries.emplace_back();
+      const absl::Status status =
+          Replay(recording, config, options.estimator, options.threads, summary);
       if (!status.ok()) return status;
-      probes.push_back(ResolveDefaults(probe.settings));
     }
   }
-  for (const ReplayConfig::Probe& configured : config.probes) {
-    if (seen.count(configured.settings.identity.name) == 0) {
-      return absl::InvalidArgumentError("the configuration names probe '" +
-                                        configured.settings.identity.name +
-                                        "', which the trace does not have");
-    }
-  }
-  return probes;
-}
-
-// Feeds a trace to the pipeline item by item, as a server does with a job's stream.
-class Replayer {
- public:
-  Replayer(const RunRecord& run, ThreadPool& pool, const EngineCosts& costs, ReplayOutput& output)
-      : admission_(run, Limits()), pipeline_(run, pool, clock_, costs), output_(output) {}
-
-  absl::Status Declare(const ProbeSettings& probe) {
-    return Offer(DeclarationItem{.seq = ++seq_, .settings = probe});
-  }
-
-  absl::Status Feed(const TraceStep& step) {
-    if (!step.scalars.empty()) {
-      Report(step, "", Offer(ScalarItem{.seq = ++seq_, .step = step.step, .values = step.scalars}));
-    }
-    for (auto samples = step.samples.begin(); samples != step.samples.end(); ++samples) {
-      const bool last = std::none_of(samples + 1, step.samples.end(), [&](const auto& later) {
-        return later.probe == samples->probe;
-      });
-      absl::StatusOr<PointCloud> cloud = ReadNpy(samples->file);
-      if (!cloud.ok()) {
-        return absl::Status(cloud.status().code(), "trace.jsonl:" + std::to_string(step.line) +
-                                                       ": " +
-                                                       std::string(cloud.status().message()));
-      }
-      Report(step, samples->probe, Offer(ToItem(*cloud, samples->probe, step.step, last)));
-    }
-    return absl::OkStatus();
-  }
-
-  void Finish() {
-    output_.Add(pipeline_.Finish(/*failed=*/false));
-    output_.Finish(pipeline_.decision());
-  }
-
- private:
-  // The machine's memory is the only limit offline.
-  static RunLimits Limits() {
-    constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
-    return {.max_probes = kNone,
-            .max_scalar_names = kNone,
-            .max_batch_bytes = kNone,
-            .max_window_bytes = kNone};
-  }
-
-  SampleItem ToItem(PointCloud& cloud, const std::string& probe, Step step, bool last) {
-    SampleItem item;
-    item.seq = ++seq_;
-    item.probe = probe;
-    item.step = step;
-    item.rows = static_cast<std::int64_t>(cloud.points());
-    item.dim = static_cast<std::int64_t>(cloud.dim());
-    item.data.resize(cloud.data().size() * sizeof(float));
-    std::memcpy(item.data.data(), cloud.data().data(), item.data.size());
-    item.snapshot_end = last;
-    return item;
-  }
-
-  absl::Status Offer(const IngestItem& item) {
-    const RunAdmission::Rejection rejection = admission_.Check(item);
-    if (!rejection.status.ok()) return rejection.status;
-    admission_.Note(item);
-    if (const auto changes = pipeline_.Apply(item); changes.has_value()) output_.Add(*changes);
-    return absl::OkStatus();
-  }
-
-  // A server rejects one item and goes on; so does a replay.
-  void Report(const TraceStep& step, const std::string& probe, const absl::Status& status) {
-    if (!status.ok()) output_.Rejected(step.step, probe, std::string(status.message()));
-  }
-
-  SystemClock clock_;
-  RunAdmission admission_;
-  RunPipeline pipeline_;
-  ReplayOutput& output_;
-  std::int64_t seq_ = 0;
-};
-
-// Measured where the choice of an engine may depend on it.
-EngineCosts CostsFor(std::span<const ProbeSettings> probes) {
-  const bool close = std::ranges::any_of(probes, [](const ProbeSettings& probe) {
-    const auto points = static_cast<std::size_t>(probe.estimator.max_points);
-    const auto neighbors = static_cast<std::size_t>(probe.estimator.neighbors);
-    const std::size_t queries = FirstQueries(points, probe.estimator);
-    return probe.estimator.index == IndexKind::kAuto &&
-           (IsCloseCall({}, points, queries, 128, neighbors) ||
-            IsCloseCall({}, points, queries, 4096, neighbors));
-  });
-  return close ? MeasureEngineCosts(ThreadClock()) : EngineCosts();
+  const std::string text = options.json ? CompareJson(options.compared, runs)
+                                        : CompareText(options.compared, runs, StdoutIsColored());
+  std::printf("%s", text.c_str());
+  return absl::OkStatus();
 }
 
 absl::Status RunReplay(const Options& options) {
+  if (!options.compared.empty()) return RunCompare(options);
+  if (options.recordings.size() > 1) {
+    return absl::InvalidArgumentError("one recording expected, got " +
+                                      std::to_string(options.recordings.size()) +
+                                      "; several at once are for --compare");
+  }
   ReplayConfig config;
   if (!options.config.empty()) {
     absl::StatusOr<ReplayConfig> read = ReadReplayConfig(options.config);
     if (!read.ok()) return read.status();
     config = *std::move(read);
   }
-  if (absl::Status status = Validate(config.signals); !status.ok()) return status;
-  if (absl::Status status = Validate(config.policy); !status.ok()) return status;
-  const absl::StatusOr<std::vector<TraceStep>> trace = ReadTrace(options.trace);
-  if (!trace.ok()) return trace.status();
-  const auto probes = Probes(*trace, config, options.estimator);
-  if (!probes.ok()) return probes.status();
-
-  RunRecord run;
-  run.run_id = run.project = run.display_name = "replay";
-  run.signals = config.signals;
-  run.policy = config.policy;
-  ThreadPool pool(ComputeThreads(options.threads) - 1);  // the calling thread works too
   ReplayOutput output(options.json);
-  Replayer replayer(run, pool, CostsFor(*probes), output);
-  for (const ProbeSettings& probe : *probes) {
-    if (absl::Status status = replayer.Declare(probe); !status.ok()) return status;
-  }
-  for (const TraceStep& step : *trace) {
-    if (absl::Status status = replayer.Feed(step); !status.ok()) return status;
-  }
-  replayer.Finish();
-  return absl::OkStatus();
+  return Replay(options.recordings.front(), config, options.estimator, options.threads, output);
 }
 
 }  // namespace
@@ -207,15 +79,29 @@ absl::Status RunReplay(const Options& options) {
 void AddReplayCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
-      "replay", "Put a recorded trace through the windows, estimators, signals and policy");
-  command->add_option("trace", options->trace, "folder with trace.jsonl and .npy files")
+      "replay",
+      "Put recorded runs through the signals and the policy, traces of vectors through "
+      "the windows and estimators as well");
+  command
+      ->add_option("recordings", options->recordings,
+                   "a folder with trace.jsonl and .npy files; or a file with the lines of `replay "
+                   "--json`, `watch --json` or `export --format jsonl`, whose estimates are judged "
+                   "as they are")
       ->required();
-  command->add_option("--config", options->config,
-                      "TOML: neighbors, [estimator], [signals], [policy], [[probes]], with the "
-                      "names of config.proto");
+  CLI::Option* config = command->add_option(
+      "--config", options->config,
+      "TOML: neighbors, [estimator], [signals], [policy], [[probes]], with the names of "
+      "config.proto");
+  command
+      ->add_option("--compare", options->compared,
+                   "two such files: when signals first fired and the first STOP under the rules of "
+                   "each, side by side, of every recording")
+      ->expected(2)
+      ->excludes(config);
   options->estimator.AddTo(*command);
   command->add_option("--threads", options->threads, "default: all")->check(CLI::PositiveNumber);
-  command->add_flag("--json", options->json, "JSON lines, one per event");
+  command->add_flag("--json", options->json,
+                    "JSON lines, one per event; with --compare one per recording");
   command->callback([options, &action] { action = [options] { return RunReplay(*options); }; });
 }
 

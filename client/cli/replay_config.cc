@@ -214,6 +214,16 @@ void ReadAll(const toml::table& table, absl::Status& status, ReplayConfig& confi
 
 }  // namespace
 
+ReplayConfig::Probe ReplayConfig::ProbeNamed(const std::string& name) const {
+  for (const Probe& probe : probes) {
+    if (probe.settings.identity.name == name) return probe;
+  }
+  Probe probe;
+  probe.settings.identity.name = name;
+  probe.settings.estimator = estimator;
+  return probe;
+}
+
 absl::StatusOr<ReplayConfig> ReadReplayConfig(const std::string& file) {
   if (!std::filesystem::is_regular_file(file)) {
     return absl::NotFoundError("no configuration file '" + file + "'");

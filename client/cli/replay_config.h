@@ -33,6 +33,9 @@ struct ReplayConfig {
     std::optional<bool> aligned;  // none: found out from the trace
   };
   std::vector<Probe> probes;
+
+  // As configured, or with the settings of all probes.
+  Probe ProbeNamed(const std::string& name) const;
 };
 
 // NOT_FOUND where there is no such file; INVALID_ARGUMENT, with file and line, for what is no TOML,

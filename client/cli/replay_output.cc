@@ -43,6 +43,9 @@ void ReplayOutput::Add(const RunChanges& changes) {
     lines[rewind.cursor].push_back(RewindJson(rewind.step.value, series));
     events_ += "step " + Text(rewind.step.value) + "  " + series + " goes on from here again\n";
   }
+  for (const ScalarRecord& record : changes.scalars) {
+    lines[record.cursor].push_back(ScalarJson(record.step.value, record.name, record.value));
+  }
   for (const EstimateRecord& record : changes.estimates) {
     lines[record.cursor].push_back(ToJson(record));
     if (record.scale_profile) {

@@ -3,19 +3,20 @@
 
 #include <string>
 
+#include "client/cli/replayer.h"
 #include "client/cli/text.h"
 #include "src/store/records.h"
 
 namespace dimwatch::cli {
 
-class ReplayOutput {
+class ReplayOutput : public ReplaySink {
  public:
   explicit ReplayOutput(bool json);
 
-  void Add(const RunChanges& changes);
-  void Rejected(Step step, const std::string& probe, const std::string& reason);
+  void Add(const RunChanges& changes) override;
+  void Rejected(Step step, const std::string& probe, const std::string& reason) override;
   // Prints the decision in force at the end, and the table.
-  void Finish(const Decision& decision);
+  void Finish(const Decision& decision) override;
 
  private:
   void AddRow(const EstimateRecord& record, const std::vector<SignalRecord>& signals);

@@ -96,6 +96,128 @@ def test_grokking_is_seen_coming_and_not_stopped_before_it(replayed):
     assert all(step >= grokked for step in stops)
 
 
+def save_course(file, lines):
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+@pytest.mark.parametrize("name", sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir()))
+def test_what_a_replay_printed_is_judged_the_same_again_without_the_vectors(dimwatch, replayed, tmp_path, name):
+    course = save_course(tmp_path / "course.jsonl", replayed(name))
+    assert of(replayed(name), "scalar", name="validation/accuracy")
+    again = dimwatch("replay", course, "--json")
+    assert again.code == 0, again.err
+    assert again.lines == replayed(name)
+    table = dimwatch("replay", course).out
+    assert table == dimwatch("replay", TRACES / name).out
+
+
+def test_a_course_is_judged_with_any_rules(dimwatch, replayed, tmp_path):
+    name = "overfitting-digits-noise40"
+    course = save_course(tmp_path / "course.jsonl", replayed(name))
+    [default] = {line["step"] for line in of(replayed(name), "decision", decision="STOP")}
+    config = tmp_path / "rules.toml"
+    config.write_text(f"[policy]\nwarmup_step = {default + 1}\n")
+    stops = of(dimwatch("replay", course, "--config", config, "--json").lines, "decision", decision="STOP")
+    assert stops and stops[0]["step"] > default
+    config.write_text("[policy]\nmode = 'shadow'\n")
+    stop = of(dimwatch("replay", course, "--config", config, "--json").lines, "decision", decision="STOP")[0]
+    assert (stop["step"], stop["mode"]) == (default, "shadow")
+
+
+def test_a_course_that_goes_back_is_judged_as_the_run_was(dimwatch, tmp_path):
+    for i in range(30):
+        rows = numpy.random.default_rng(i).standard_normal((200, 12))
+        rows[:, 3 + max(0, 9 - i) :] *= 1e-3  # fewer and fewer dimensions, then flat
+        numpy.save(tmp_path / f"{i}.npy", rows.astype(numpy.float32))
+    order = [*range(20), *range(10, 30)]
+    samples = [{"step": 10 * i, "scalars": {"loss": i}, "samples": [{"probe": "p", "file": f"{i}.npy"}]} for i in order]
+    words = ["replay", trace(tmp_path, *map(json.dumps, samples)), "--neighbors", 16, "--json"]
+    lines = dimwatch(*words).lines
+    assert of(lines, "rewind") and of(lines, "signal")
+    assert dimwatch("replay", save_course(tmp_path / "course.jsonl", lines), "--json").lines == lines
+
+
+def test_two_sets_of_rules_are_compared_on_many_recordings(dimwatch, replayed, tmp_path):
+    (tmp_path / "default.toml").write_text("")
+    (tmp_path / "patient.toml").write_text("[signals]\npatience = 4\n[policy]\nstop_on = ['overfitting']\n")
+    rules = [tmp_path / "default.toml", tmp_path / "patient.toml"]
+    names = ["overfitting-digits-noise40", "grokking-add-p113"]
+    courses = [save_course(tmp_path / f"{name}.jsonl", replayed(name)) for name in names]
+    lines = dimwatch("replay", *courses, "--compare", *rules, "--json").lines
+    assert [line["type"] for line in lines] == ["comparison", "comparison", "summary"]
+    assert [line["run"] for line in lines[:2]] == names
+    for course, line in zip(courses, lines):
+        for rule, entry in zip(rules, line["rules"]):
+            alone = dimwatch("replay", course, "--config", rule, "--json").lines
+            stops = of(alone, "decision", decision="STOP")
+            fired = {}
+            for signal in of(alone, "signal", state="FIRING"):
+                fired.setdefault(signal["signal"], {"step": signal["step"], "probe": signal["probe"]})
+            assert entry["rules"] == str(rule) and entry["signals"] == fired
+            assert entry["stop_step"] == (stops[0]["step"] if stops else None)
+            assert entry["best_step"] == (stops[0]["best_step"] if stops else None)
+    summary = lines[-1]
+    assert summary["runs"] == 2 and summary["differing"] == 1
+    for i, counted in enumerate(summary["rules"]):
+        assert counted["stopped"] == sum(line["rules"][i]["stop_step"] is not None for line in lines[:2])
+        assert counted["signals"]["overfitting"] == 1 and counted["signals"]["generalizing"] == 1
+
+    table = dimwatch("replay", *courses, "--compare", *rules).out.splitlines()
+    assert "default.toml" in table[0] and "patient.toml" in table[0]
+    [row] = [line for line in table if line.startswith(names[0])]
+    for entry in lines[0]["rules"]:
+        assert f"{entry['stop_step']} (best {entry['best_step']})" in row
+    assert row.rstrip().endswith("*"), "the stops differ"
+    assert any(line.startswith("2 runs") for line in table)
+
+
+def test_a_trace_and_its_course_compare_alike(dimwatch, replayed, tmp_path):
+    (tmp_path / "rules.toml").write_text("")
+    rules = ["--compare", tmp_path / "rules.toml", tmp_path / "rules.toml", "--json"]
+    name = "healthy-digits"
+    course = save_course(tmp_path / f"{name}.jsonl", replayed(name))
+    lines = dimwatch("replay", TRACES / name, course, *rules).lines
+    assert lines[0] == lines[1] and lines[2]["differing"] == 0
+
+
+def test_several_recordings_are_for_comparing_alone(dimwatch):
+    done = dimwatch("replay", TRACES / "healthy-digits", TRACES / "healthy-digits")
+    assert done.code == 1 and "--compare" in done.err
+
+
+@pytest.mark.parametrize(
+    "line,said",
+    [
+        ("{", "type"),
+        ('{"step": 1}', "type"),
+        ('{"type": "estimate", "probe": "p", "mean": 1}', "`step` is missing"),
+        ('{"type": "estimate", "step": 1.5, "probe": "p", "mean": 1}', "1.5"),
+        ('{"type": "estimate", "step": -1, "probe": "p", "mean": 1}', "-1"),
+        ('{"type": "estimate", "step": 1, "mean": 1}', "`probe` is missing"),
+        ('{"type": "estimate", "step": 1, "probe": "p"}', "`mean` is missing"),
+        ('{"type": "estimate", "step": 1, "probe": "p", "mean": "high"}', "high"),
+        ('{"type": "estimate", "step": 1, "probe": "p", "mean": 1, "estimator": "guess"}', "guess"),
+        ('{"type": "estimate", "step": 1, "probe": "p", "mean": 1, "quantiles": {"0.5": "x"}}', "quantiles"),
+        ('{"type": "scalar", "step": 1, "name": "loss"}', "`value` is missing"),
+        ('{"type": "scalar", "step": 1, "name": 3, "value": 1}', "`name`"),
+        ('{"type": "rewind", "step": 1}', "`series` is missing"),
+    ],
+)
+def test_a_bad_course_is_an_error_with_its_line(dimwatch, tmp_path, line, said):
+    course = tmp_path / "course.jsonl"
+    course.write_text('{"type": "estimate", "step": 0, "probe": "p", "mean": 3}\n' + line + "\n")
+    done = dimwatch("replay", course)
+    assert done.code == 1 and done.out == ""
+    assert said in done.err and "course.jsonl:2" in done.err and done.err.count("\n") == 1
+
+
+def test_a_course_without_estimates_is_refused(dimwatch, tmp_path):
+    course = save_course(tmp_path / "course.jsonl", [{"type": "scalar", "step": 1, "name": "a", "value": 1}])
+    done = dimwatch("replay", course)
+    assert done.code == 1 and "no estimate" in done.err
+
+
 @pytest.mark.parametrize("name", sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir()))
 def test_replayed_twice_is_the_same_twice_with_any_number_of_threads(dimwatch, name):
     once = dimwatch("replay", TRACES / name, "--json", "--threads", 1)

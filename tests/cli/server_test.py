@@ -195,6 +195,23 @@ def test_export_jsonl_is_what_watch_showed(dimwatch, server, finished):
     assert len([line for line in exported if line["type"] == "scalar"]) == 25
 
 
+def test_an_exported_run_can_be_judged_again(dimwatch, server, finished, tmp_path):
+    course = tmp_path / "finished.jsonl"
+    dimwatch("export", finished, "--format", "jsonl", "--out", course, server=server.grpc)
+    exported = [json.loads(line) for line in course.read_text().splitlines()]
+    replayed = dimwatch("replay", course, "--json").lines
+
+    def said(lines, kind):
+        """What was judged, without the time of the server's clock; a replay repeats its last decision."""
+        return [{k: v for k, v in line.items() if k != "time"} for line in lines if line["type"] == kind]
+
+    assert said(replayed, "signal") == said(exported, "signal")
+    assert said(replayed, "decision")[:-1] == said(exported, "decision")
+    assert len(said(replayed, "estimate")) == 25
+    steps = [line["step"] for line in exported if line["type"] in ("estimate", "scalar")]
+    assert steps == sorted(steps)
+
+
 def test_export_csv_has_a_row_for_every_line(dimwatch, server, finished, tmp_path):
     file = tmp_path / "run.csv"
     done = dimwatch("export", finished, "--format", "csv", "--out", file, server=server.grpc)

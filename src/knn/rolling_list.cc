@@ -171,7 +171,7 @@ void RollingLists::Truncate(std::uint32_t of) {
   List& list = lists_[of];
   Certify(of, keep_);
   Cut(of, keep_);
-  if (list.near <= near_ + near_ / 2) return;
+  if (list.near <= 2 * near_) return;
   list.near = static_cast<std::uint32_t>(near_);
   list.near_limit = RankAt(of, near_ - 1);
 }

@@ -17,6 +17,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::size_t kBlockSlots = 256;     // rows whose lists one task keeps
 constexpr std::size_t kTileFloats = 65'536;  // of one product, which stays in the cache
+constexpr std::size_t kNoteShards = 16;      // parts of the points that know who is near them
 
 // Lists of L are made this long, so that about one in a thousand is made anew while a point stays
 // in a steady stream: the number of points within a fixed distance varies by the root of itself.
@@ -50,7 +51,8 @@ struct RollingNeighbors::Workspace {
         row_hits(queries / kHitColumns + 1),
         column_hits(row_hits.size()) {}
 
-  struct NewlyKnown {
+  // `known.by` has the point among its near ones from now on; with a negative square, no more.
+  struct NearChange {
     std::uint32_t point;
     Known known;
   };
@@ -60,7 +62,7 @@ struct RollingNeighbors::Workspace {
   std::vector<std::uint32_t> hits;
   std::vector<float> tile;
   std::vector<std::uint32_t> touched, forgetful, too_short, becoming_short;
-  std::vector<NewlyKnown> known;
+  std::vector<NearChange> near_changes;
 };
 
 class RollingNeighbors::Workspaces {
@@ -169,6 +171,7 @@ std::vector<std::uint32_t> RollingNeighbors::Pass(const Queries& queries, bool u
   pool.ParallelFor(queries.points.size(),
                    [&](std::size_t query) { Finish(queries, query, workspaces); });
   for (const std::uint32_t query : queries.points) is_query_[query] = 0;
+  pool.ParallelFor(kNoteShards, [&](std::size_t shard) { NoteChanges(workspaces, shard); });
   return Collect(workspaces, change);
 }
 
@@ -176,6 +179,9 @@ void RollingNeighbors::Scan(const Queries& queries, std::size_t block, bool upda
                             Workspace& workspace) {
   auto begin = static_cast<std::uint32_t>(block * kBlockSlots);
   auto end = static_cast<std::uint32_t>(std::min(points_.slots(), begin + kBlockSlots));
+  for (std::uint32_t slot = begin; update && slot < end; ++slot) {
+    if (marks_[slot] != 0) NoteNear(slot, 0, lists_.list(slot).near, false, workspace);
+  }
   while (begin < end && !holds(begin)) ++begin;
   while (begin < end && !holds(end - 1)) --end;
   const std::size_t count = queries.points.size();
@@ -236,15 +242,16 @@ void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
   for (const std::uint32_t query : workspace.hits) {
     if (query >= queries.added || squares[query] > offers_[point]) continue;
     if (lists_.full(point)) {
-      lists_.Truncate(point);
-      SetOffer(point);
+      Truncate(point, workspace);
       first_change = 0;  // it may have changed the order
     }
     const std::uint32_t near = list.near, other = queries.points[query];
     const float slack = points_.Slack(points_.norm(point), queries.norms[query]);
     const std::size_t at = lists_.Insert(point, {squares[query], other}, slack);
     first_change = std::min(first_change, at);
-    if (list.near > near) workspace.known.push_back({other, {point, lists_.square(point, at)}});
+    if (list.near > near) {
+      workspace.near_changes.push_back({other, {point, lists_.square(point, at)}});
+    }
   }
   if (lists_.Certify(point, neighbors_) || first_change < neighbors_) {
     workspace.touched.push_back(point);
@@ -252,7 +259,7 @@ void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
   if (list.near < std::min<std::size_t>(ranked_, list.size)) {
     const std::size_t known = list.near;
     lists_.ExtendNear(point);
-    NoteNear(point, known, workspace);
+    NoteNear(point, known, list.near, true, workspace);
   }
   if (list.near_limit < near_limit) workspace.forgetful.push_back(point);
   if (list.limit == Rank()) return;  // holds all other points
@@ -263,10 +270,20 @@ void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
   }
 }
 
-void RollingNeighbors::NoteNear(std::uint32_t point, std::size_t begin,
-                                Workspace& workspace) const {
-  for (std::size_t at = begin; at < lists_.list(point).near; ++at) {
-    workspace.known.push_back({lists_.id(point, at), {point, lists_.square(point, at)}});
+void RollingNeighbors::Truncate(std::uint32_t point, Workspace& workspace) {
+  const std::size_t near = lists_.list(point).near;
+  lists_.Truncate(point);
+  NoteNear(point, lists_.list(point).near, near, false, workspace);
+  SetOffer(point);
+}
+
+void RollingNeighbors::NoteNear(std::uint32_t point, std::size_t begin, std::size_t end,
+                                bool are_near, Workspace& workspace) const {
+  for (std::size_t at = begin; at < end; ++at) {
+    const std::uint32_t id = lists_.id(point, at);
+    if (!holds(id)) continue;  // what is gone stays known until the next update
+    const float square = are_near ? lists_.square(point, at) : -1;
+    workspace.near_changes.push_back({id, {point, square}});
   }
 }
 
@@ -288,6 +305,8 @@ void RollingNeighbors::Finish(const Queries& queries, std::size_t query, Workspa
       norm = std::max(norm, points_.norm(ids[i]));
     }
   }
+  Workspace& workspace = workspaces.Take();
+  NoteNear(point, 0, lists_.list(point).near, false, workspace);
   const Rank near_limit = lists_.list(point).near_limit;
   if (!lists_.Build(point, others, bound, points_.Slack(queries.norms[query], norm), neighbors_)) {
     std::vector<std::uint32_t> all;
@@ -298,10 +317,9 @@ void RollingNeighbors::Finish(const Queries& queries, std::size_t query, Workspa
   }
   SetOffer(point);
   lists_.Certify(point, neighbors_);
-  Workspace& workspace = workspaces.Take();
   if (lists_.list(point).near_limit < near_limit) workspace.forgetful.push_back(point);
   workspace.touched.push_back(point);
-  NoteNear(point, 0, workspace);
+  NoteNear(point, 0, lists_.list(point).near, true, workspace);
   workspaces.Return(workspace);
 }
 
@@ -315,29 +333,24 @@ std::vector<std::uint32_t> RollingNeighbors::Collect(Workspaces& workspaces, Cha
     append(change.forgetful, from->forgetful);
     append(short_, from->becoming_short);
     append(too_short, from->too_short);
-    for (const auto& [point, known] : from->known) Note(point, known);
   }
   return too_short;
 }
 
-// What has become wrong is dropped when room is needed.
-void RollingNeighbors::Note(std::uint32_t point, Known known) {
-  std::vector<Known>& all = known_by_[point];
-  const auto same = std::ranges::find(all, known.by, &Known::by);
-  if (same != all.end()) {
-    same->square = known.square;
-    return;
-  }
-  if (all.size() == all.capacity()) {
-    std::erase_if(all, [&](const Known& old) {
-      if (!holds(old.by)) return true;
-      for (std::size_t at = 0; at < lists_.list(old.by).near; ++at) {
-        if (lists_.id(old.by, at) == point) return false;
+// The changes of one list lie in one workspace, in order.
+void RollingNeighbors::NoteChanges(const Workspaces& workspaces, std::size_t shard) {
+  for (const auto& from : workspaces.all()) {
+    for (const auto& [point, known] : from->near_changes) {
+      if (point % kNoteShards != shard) continue;
+      std::vector<Known>& all = known_by_[point];
+      if (known.square >= 0) {
+        all.push_back(known);
+      } else {
+        *std::ranges::find(all, known.by, &Known::by) = all.back();
+        all.pop_back();
       }
-      return true;
-    });
+    }
   }
-  all.push_back(known);
 }
 
 std::int64_t RollingNeighbors::bytes() const {

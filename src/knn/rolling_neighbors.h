@@ -50,9 +50,15 @@ class RollingNeighbors {
     std::uint32_t by;
     float square;  // distance
   };
-  // All points that have `slot` among their near ones, and perhaps some that had, or that have left
-  // the set. Holds for `gone` until the next update.
+  // The points that have `slot` among their near ones. Holds for `gone` until the next update.
   std::span<const Known> KnownBy(std::uint32_t slot) const { return known_by_[slot]; }
+  void PrefetchKnownBy(std::uint32_t slot) const {
+    constexpr std::size_t kLine = 64 / sizeof(Known), kMost = 8;
+    const std::span<const Known> all = KnownBy(slot);
+    for (std::size_t i = 0; i < all.size() && i < kMost * kLine; i += kLine) {
+      __builtin_prefetch(&all[i]);
+    }
+  }
 
   std::int64_t bytes() const;
 
@@ -75,10 +81,13 @@ class RollingNeighbors {
                       Workspace& workspace) const;
   void UpdateList(const Queries& queries, std::uint32_t point, std::span<const float> squares,
                   Workspace& workspace);
-  void NoteNear(std::uint32_t point, std::size_t begin, Workspace& workspace) const;
+  void Truncate(std::uint32_t point, Workspace& workspace);
+  // That the entries [begin, end) of the list of `point` are near ones of it, or no more.
+  void NoteNear(std::uint32_t point, std::size_t begin, std::size_t end, bool are_near,
+                Workspace& workspace) const;
   void Finish(const Queries& queries, std::size_t query, Workspaces& workspaces);
   std::vector<std::uint32_t> Collect(Workspaces& workspaces, Change& change);
-  void Note(std::uint32_t point, Known known);
+  void NoteChanges(const Workspaces& workspaces, std::size_t shard);
 
   const std::size_t neighbors_;
   const std::size_t ranked_;

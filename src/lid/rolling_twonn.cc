@@ -24,8 +24,10 @@ constexpr std::uint16_t kImproves = 2;  // or more: by somebody who joined, see 
 // Buffers of one task.
 struct RollingTwoNn::Scratch {
   std::vector<std::uint16_t> place;  // by slot: 1 + the place of a member; 0 of others
+  std::vector<float> second;         // by slot: of a member whose ratio may stay; -1 of others
   std::vector<std::uint16_t> state;  // by place less 1: kStays and so on
   std::vector<std::uint32_t> joined, left, changed;
+  std::vector<RollingNeighbors::Known> affected;
   struct Improved {
     std::uint32_t member;
     TwoSmallest nearest;
@@ -46,8 +48,6 @@ RollingTwoNn::~RollingTwoNn() = default;
 void RollingTwoNn::Update(const RollingNeighbors::Change& change, ThreadPool& pool) {
   const std::size_t slots = sets_.points().slots();
   is_known_.resize(slots);
-  is_new_.resize(slots);
-  forgetful_.resize(slots);
   lids_.resize(slots);
   log_mu_.resize(slots * neighbors_);
   members_.resize(slots * neighbors_);
@@ -58,27 +58,37 @@ void RollingTwoNn::Update(const RollingNeighbors::Change& change, ThreadPool& po
     return;
   }
   for (const std::uint32_t point : change.added) is_known_[point] = 0;
-  for (const std::uint32_t point : change.added) is_new_[point] = 1;
-  for (const std::uint32_t point : change.forgetful) forgetful_[point] = 1;
-  const bool forgetful = !change.forgetful.empty();
+  if (!change.forgetful.empty()) Forget(change.forgetful, pool);
   std::vector<std::uint32_t> points;
   for (std::uint32_t slot = 0; slot < slots; ++slot) {
-    if (sets_.holds(slot) && (forgetful || is_known_[slot] == 0)) points.push_back(slot);
+    if (sets_.holds(slot) && is_known_[slot] == 0) points.push_back(slot);
   }
-  if (!forgetful) {
-    for (const std::uint32_t point : change.touched) {
-      if (is_known_[point] != 0) points.push_back(point);
-    }
-    std::ranges::sort(points);
+  for (const std::uint32_t point : change.touched) {
+    if (is_known_[point] != 0) points.push_back(point);
   }
+  std::ranges::sort(points);
   pool.ParallelFor((points.size() + kChunkPoints - 1) / kChunkPoints, [&](std::size_t chunk) {
     std::unique_ptr<Scratch> scratch = TakeScratch(slots);
     const std::size_t end = std::min(points.size(), (chunk + 1) * kChunkPoints);
-    for (std::size_t i = chunk * kChunkPoints; i < end; ++i) Refit(points[i], forgetful, *scratch);
+    for (std::size_t i = chunk * kChunkPoints; i < end; ++i) Refit(points[i], *scratch);
     ReturnScratch(std::move(scratch));
   });
-  for (const std::uint32_t point : change.added) is_new_[point] = 0;
-  for (const std::uint32_t point : change.forgetful) forgetful_[point] = 0;
+}
+
+// Their ratios stay right, but whether they change is no more known from near ones alone.
+void RollingTwoNn::Forget(std::span<const std::uint32_t> forgetful, ThreadPool& pool) {
+  std::vector<std::uint8_t> forgets(is_known_.size());
+  for (const std::uint32_t point : forgetful) forgets[point] = 1;
+  pool.ParallelFor((is_known_.size() + kChunkPoints - 1) / kChunkPoints, [&](std::size_t chunk) {
+    const std::size_t end = std::min(is_known_.size(), (chunk + 1) * kChunkPoints);
+    for (std::size_t slot = chunk * kChunkPoints; slot < end; ++slot) {
+      if (is_known_[slot] == 0) continue;
+      std::uint32_t* const members = &members_[slot * neighbors_];
+      for (std::size_t k = 0; k < neighbors_; ++k) {
+        if (forgets[members[k] & ~kFar] != 0) members[k] |= kFar;
+      }
+    }
+  });
 }
 
 std::unique_ptr<RollingTwoNn::Scratch> RollingTwoNn::TakeScratch(std::size_t slots) {
@@ -92,6 +102,7 @@ std::unique_ptr<RollingTwoNn::Scratch> RollingTwoNn::TakeScratch(std::size_t slo
   }
   if (!scratch) scratch = std::make_unique<Scratch>();
   scratch->place.resize(slots);
+  scratch->second.resize(slots, -1.0f);
   scratch->state.resize(neighbors_);
   return scratch;
 }
@@ -101,40 +112,28 @@ void RollingTwoNn::ReturnScratch(std::unique_ptr<Scratch> scratch) {
   idle_.push_back(std::move(scratch));
 }
 
-void RollingTwoNn::Refit(std::uint32_t point, bool forgetful, Scratch& scratch) {
+void RollingTwoNn::Refit(std::uint32_t point, Scratch& scratch) {
   std::uint32_t* const members = &members_[point * neighbors_];
   const std::size_t had = is_known_[point] != 0 ? neighbors_ : 0;
   for (std::size_t k = 0; k < had; ++k) {
     scratch.place[members[k] & ~kFar] = static_cast<std::uint16_t>(k + 1);
   }
-  FindChanges(point, had, forgetful, scratch);
-  for (const std::uint32_t member : scratch.left) scratch.place[member] = 0;
-  for (const std::uint32_t member : scratch.joined) scratch.place[member] = 1;
-  scratch.fresh.clear();
-  for (const std::uint32_t member : scratch.changed) sets_.lists().Prefetch(member);
-  for (const std::uint32_t member : scratch.joined) sets_.lists().Prefetch(member);
-  for (const std::uint32_t member : scratch.changed) {
-    scratch.fresh.push_back(RatioOf(member, point, scratch));
-  }
-  for (const std::uint32_t member : scratch.joined) {
-    scratch.fresh.push_back(RatioOf(member, point, scratch));
-  }
-  for (const auto& [member, nearest] : scratch.improved) {
-    scratch.fresh.push_back(RatioFrom(member, nearest));
-  }
-  if (!scratch.fresh.empty()) {
+  FindJoined(point, had, scratch);
+  if (!scratch.joined.empty()) {
+    if (had != 0) FindChanges(point, scratch);
+    FindRatios(point, scratch);
     Merge(point, had, scratch);
     lids_[point] = FitTwoNn(LogRatios(point), cdf_, fit_);
     is_known_[point] = 1;
   }
-  for (std::size_t k = 0; k < neighbors_; ++k) scratch.place[members[k] & ~kFar] = 0;
+  for (std::size_t k = 0; k < neighbors_; ++k) {
+    scratch.place[members[k] & ~kFar] = 0;
+    scratch.second[members[k] & ~kFar] = -1;
+  }
 }
 
-// Compares the `had` members with the list: who joined, who left, and of those who stay, whose
-// ratio is to be found again.
-void RollingTwoNn::FindChanges(std::uint32_t point, std::size_t had, bool forgetful,
-                               Scratch& scratch) const {
-  const std::uint32_t* const members = &members_[point * neighbors_];
+// Compares the members with the list; those who are not in it have the state kChanges.
+void RollingTwoNn::FindJoined(std::uint32_t point, std::size_t had, Scratch& scratch) const {
   scratch.joined.clear();
   scratch.left.clear();
   scratch.changed.clear();
@@ -148,39 +147,50 @@ void RollingTwoNn::FindChanges(std::uint32_t point, std::size_t had, bool forget
       scratch.state[scratch.place[id] - 1u] = kStays;
     }
   }
-  if (scratch.joined.empty() && !forgetful) return;
+}
+
+// Who left, and of those who stay, whose ratio is another.
+void RollingTwoNn::FindChanges(std::uint32_t point, Scratch& scratch) const {
+  const std::uint32_t* const members = &members_[point * neighbors_];
   const auto find_again = [&](std::size_t k) {
     scratch.state[k] = kChanges;
     scratch.changed.push_back(members[k] & ~kFar);
+    scratch.second[members[k] & ~kFar] = -1;
   };
-  for (std::size_t k = 0; k < had; ++k) {
-    const bool far = (members[k] & kFar) != 0;
+  for (std::size_t k = 0; k < neighbors_; ++k) {
     if (scratch.state[k] == kChanges) {
       scratch.left.push_back(members[k] & ~kFar);
-    } else if (far || (forgetful && forgetful_[members[k]] != 0)) {
+    } else if ((members[k] & kFar) != 0) {
       find_again(k);
+    } else {
+      scratch.second[members[k]] = seconds_[point * neighbors_ + k];
     }
   }
-  if (had == 0) return;
-  for (const std::uint32_t other : scratch.left) __builtin_prefetch(sets_.KnownBy(other).data());
-  for (const std::uint32_t other : scratch.joined) __builtin_prefetch(sets_.KnownBy(other).data());
-  const auto for_those_near = [&](std::uint32_t other, const auto& act) {
-    for (const RollingNeighbors::Known& known : sets_.KnownBy(other)) {
-      const std::size_t place = scratch.place[known.by];
-      if (place == 0 || known.square > seconds_[point * neighbors_ + place - 1]) continue;
-      if (scratch.state[place - 1] != kChanges) act(place - 1, known.square);
+  for (const std::uint32_t other : scratch.left) sets_.PrefetchKnownBy(other);
+  for (const std::uint32_t other : scratch.joined) sets_.PrefetchKnownBy(other);
+  for (const std::uint32_t other : scratch.left) {
+    for (const RollingNeighbors::Known& known : Affected(other, scratch)) {
+      find_again(scratch.place[known.by] - 1u);
     }
-  };
-  const auto again = [&](std::size_t k, float) { find_again(k); };
-  const auto improve = [&](std::size_t k, float square) { Improve(point, k, square, scratch); };
-  for (const std::uint32_t other : scratch.left) for_those_near(other, again);
-  // Old points may still be known by what is gone, at the distance of that.
-  for (const std::uint32_t other : scratch.joined) {
-    if (is_new_[other] == 0) for_those_near(other, again);
   }
   for (const std::uint32_t other : scratch.joined) {
-    if (is_new_[other] != 0) for_those_near(other, improve);
+    for (const RollingNeighbors::Known& known : Affected(other, scratch)) {
+      Improve(point, scratch.place[known.by] - 1u, known.square, scratch);
+    }
   }
+}
+
+// Of the members that `scratch.second` tells of, those who have `other` no farther than that.
+std::span<const RollingNeighbors::Known> RollingTwoNn::Affected(std::uint32_t other,
+                                                                Scratch& scratch) const {
+  const std::span<const RollingNeighbors::Known> all = sets_.KnownBy(other);
+  if (scratch.affected.size() < all.size()) scratch.affected.resize(all.size());
+  std::size_t count = 0;
+  for (const RollingNeighbors::Known& known : all) {  // without a branch: it cannot be predicted
+    scratch.affected[count] = known;
+    count += known.square <= scratch.second[known.by] ? 1 : 0;
+  }
+  return std::span(scratch.affected).first(count);
 }
 
 // Somebody joined who is no farther than the second nearest of the k-th member.
@@ -191,7 +201,24 @@ void RollingTwoNn::Improve(std::uint32_t point, std::size_t k, float square,
     scratch.state[k] = static_cast<std::uint16_t>(kImproves + scratch.improved.size());
     scratch.improved.push_back({members_[at], {firsts_[at], seconds_[at]}});
   }
-  scratch.improved[scratch.state[k] - kImproves].nearest.Observe(square);
+  TwoSmallest& nearest = scratch.improved[scratch.state[k] - kImproves].nearest;
+  nearest.Observe(square);
+  scratch.second[members_[at]] = nearest.second;
+}
+
+// Of those who joined, or changed; `scratch.place` marks the members from here on.
+void RollingTwoNn::FindRatios(std::uint32_t point, Scratch& scratch) const {
+  for (const std::uint32_t member : scratch.left) scratch.place[member] = 0;
+  for (const std::uint32_t member : scratch.joined) scratch.place[member] = 1;
+  scratch.changed.insert(scratch.changed.end(), scratch.joined.begin(), scratch.joined.end());
+  for (const std::uint32_t member : scratch.changed) sets_.lists().Prefetch(member);
+  scratch.fresh.clear();
+  for (const std::uint32_t member : scratch.changed) {
+    scratch.fresh.push_back(RatioOf(member, point, scratch));
+  }
+  for (const auto& [member, nearest] : scratch.improved) {
+    scratch.fresh.push_back(RatioFrom(member, nearest));
+  }
 }
 
 // Among the members of the neighborhood of `point`, which `scratch.place` marks. The first two in
@@ -336,7 +363,7 @@ void RollingTwoNn::FillInfluence(std::uint32_t point, std::span<float> out,
 }
 
 std::int64_t RollingTwoNn::bytes() const {
-  const std::size_t by_slot = sizeof(lids_[0]) + 3 * sizeof(std::uint8_t);
+  const std::size_t by_slot = sizeof(lids_[0]) + sizeof(std::uint8_t);
   const std::size_t by_ratio = sizeof(double) + sizeof(std::uint32_t) + 2 * sizeof(float);
   return static_cast<std::int64_t>(lids_.capacity() * by_slot + log_mu_.capacity() * by_ratio);
 }

@@ -57,9 +57,13 @@ class RollingTwoNn {
 
   std::unique_ptr<Scratch> TakeScratch(std::size_t slots);
   void ReturnScratch(std::unique_ptr<Scratch> scratch);
-  void Refit(std::uint32_t point, bool forgetful, Scratch& scratch);
-  void FindChanges(std::uint32_t point, std::size_t had, bool forgetful, Scratch& scratch) const;
+  void Forget(std::span<const std::uint32_t> forgetful, ThreadPool& pool);
+  void Refit(std::uint32_t point, Scratch& scratch);
+  void FindJoined(std::uint32_t point, std::size_t had, Scratch& scratch) const;
+  void FindChanges(std::uint32_t point, Scratch& scratch) const;
+  std::span<const RollingNeighbors::Known> Affected(std::uint32_t other, Scratch& scratch) const;
   void Improve(std::uint32_t point, std::size_t k, float square, Scratch& scratch) const;
+  void FindRatios(std::uint32_t point, Scratch& scratch) const;
   Ratio RatioOf(std::uint32_t member, std::uint32_t point, const Scratch& scratch) const;
   void ObserveFar(std::uint32_t member, std::uint32_t point, const Scratch& scratch,
                   TwoSmallest& nearest) const;
@@ -75,8 +79,7 @@ class RollingTwoNn {
   const Cdf cdf_;
   const Fit fit_;
   const RollingNeighbors& sets_;
-  std::vector<std::uint8_t> is_known_;            // by slot: has a fit
-  std::vector<std::uint8_t> is_new_, forgetful_;  // by slot, in an update
+  std::vector<std::uint8_t> is_known_;  // by slot: has a fit
   std::vector<std::optional<double>> lids_;
   // slots x L, each ascending in log_mu:
   std::vector<double> log_mu_;

@@ -107,6 +107,12 @@ class Checked {
       limits_[of] = list.near_limit;
     }
     for (const std::uint32_t slot : gone) limits_.erase(slot);
+    std::size_t near = 0, known = 0;
+    for (const std::uint32_t of : order_) {
+      near += rolling_.lists().list(of).near;
+      known += rolling_.KnownBy(of).size();
+    }
+    ASSERT_EQ(known, near) << "nobody is known by others than those near to whom it is";
   }
 
   const std::size_t dim_, neighbors_, ranked_;

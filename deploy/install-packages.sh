@@ -17,13 +17,23 @@ usage: deploy/install-packages.sh GROUP...
 TXT
 }
 
+# What multiplies matrices (src/knn/products.h).
+products() {
+  case "$1/$(dpkg --print-architecture)" in
+    build/amd64) echo libdnnl-dev ;;
+    runtime/amd64) echo libdnnl2 ;;
+    build/*) echo libopenblas-dev ;;
+    runtime/*) echo libopenblas0-pthread ;;
+  esac
+}
+
 packages_of() {
   case "$1" in
     build) echo g++ cmake ninja-build pkg-config git libgrpc++-dev protobuf-compiler-grpc \
-      protobuf-compiler libprotobuf-dev libeigen3-dev libopenblas-dev libhnswlib-dev \
+      protobuf-compiler libprotobuf-dev libeigen3-dev libhnswlib-dev "$(products build)" \
       prometheus-cpp-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev \
       libsqlite3-dev libcpp-httplib-dev libxxhash-dev libssl-dev zlib1g-dev ;;
-    runtime) echo libgrpc++1.51 libopenblas0-pthread libprometheus-cpp-core1.0 libspdlog1.10 \
+    runtime) echo libgrpc++1.51 "$(products runtime)" libprometheus-cpp-core1.0 libspdlog1.10 \
       libsqlite3-0 libcpp-httplib0.11 libtomlplusplus3 libxxhash0 ;;
     python) echo python3 python3-grpcio python3-protobuf python3-numpy ;;
     quickstart) packages_of build; packages_of python
@@ -31,7 +41,7 @@ packages_of() {
     test) packages_of quickstart
       echo ccache libgtest-dev libgmock-dev libbenchmark-dev python3-pytest python3-yaml shellcheck \
         prometheus-alertmanager procps tmux ;;
-    bench) echo libfaiss-dev ;;
+    bench) echo libfaiss-dev libopenblas-dev ;;
     lint) echo clang-format-14 clang-tidy-14 ;;
     *) echo "deploy/install-packages.sh: unknown group '$1'" >&2; usage >&2; exit 2 ;;
   esac

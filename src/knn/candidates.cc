@@ -53,11 +53,11 @@ FindBoundFunction BestFindBound() {
 }  // namespace
 
 Candidates::Candidates(std::size_t rows, std::size_t keep)
-    : capacity_(keep + keep / 2 + 32),
+    : capacity_(keep + keep / 3 + 16),
       bounds_(rows, std::numeric_limits<float>::infinity()),
       sizes_(rows),
-      squares_(std::make_unique_for_overwrite<float[]>(rows * capacity_)),
-      ids_(std::make_unique_for_overwrite<std::uint32_t[]>(rows * capacity_)) {}
+      squares_(rows * capacity_),
+      ids_(rows * capacity_) {}
 
 void Candidates::Prune(std::size_t row, std::size_t target) {
   const std::size_t size = sizes_[row], most = target + (capacity_ - target) / 4;

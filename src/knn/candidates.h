@@ -3,13 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
+#include "src/base/page_array.h"
+
 namespace dimwatch {
 
-// A row drops only what is not below its bound, and drops when it holds about one and a half times
+// A row drops only what is not below its bound, and drops when it holds about a third more than
 // what it is to keep: an offer costs O(1) amortized. Not thread-safe; different rows may be used by
 // different threads.
 class Candidates {
@@ -47,8 +48,8 @@ class Candidates {
   std::size_t capacity_;
   std::vector<float> bounds_;
   std::vector<std::uint32_t> sizes_;
-  std::unique_ptr<float[]> squares_;      // rows x capacity, not initialized
-  std::unique_ptr<std::uint32_t[]> ids_;  // the same shape
+  PageArray<float> squares_;  // rows x capacity
+  PageArray<std::uint32_t> ids_;
 };
 
 }  // namespace dimwatch

@@ -1,11 +1,14 @@
 // The nearest other points of points: what every estimator works on.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "src/base/page_array.h"
 
 namespace dimwatch {
 
@@ -29,25 +32,25 @@ class NeighborLists {
 
   // Points: the ranked ones, nearest first, then the others in no order.
   std::span<const std::uint32_t> ids(std::size_t query) const {
-    return std::span(ids_).subspan(query * neighbors_, neighbors_);
+    return {&ids_[query * neighbors_], neighbors_};
   }
   std::span<std::uint32_t> ids(std::size_t query) {
-    return std::span(ids_).subspan(query * neighbors_, neighbors_);
+    return {&ids_[query * neighbors_], neighbors_};
   }
   // Of the ranked entries: Euclidean distances (not squared), ascending.
   std::span<const float> distances(std::size_t query) const {
-    return std::span(distances_).subspan(query * neighbors_, ranked_);
+    return {&distances_[query * neighbors_], ranked_};
   }
   std::span<float> distances(std::size_t query) {
-    return std::span(distances_).subspan(query * neighbors_, ranked_);
+    return {&distances_[query * neighbors_], ranked_};
   }
   // Of the others, in the order of their ids: squared distances, each within slack(query) of that
   // by SquaredDistance.
   std::span<const float> rough_squares(std::size_t query) const {
-    return std::span(distances_).subspan(query * neighbors_ + ranked_, neighbors_ - ranked_);
+    return {&distances_[query * neighbors_ + ranked_], neighbors_ - ranked_};
   }
   std::span<float> rough_squares(std::size_t query) {
-    return std::span(distances_).subspan(query * neighbors_ + ranked_, neighbors_ - ranked_);
+    return {&distances_[query * neighbors_ + ranked_], neighbors_ - ranked_};
   }
   // Adds the lists of other queries. REQUIRES: this is empty or of the same lengths.
   void Append(NeighborLists other) {
@@ -55,9 +58,15 @@ class NeighborLists {
       *this = std::move(other);
       return;
     }
-    ids_.insert(ids_.end(), other.ids_.begin(), other.ids_.end());
-    distances_.insert(distances_.end(), other.distances_.begin(), other.distances_.end());
-    slack_.insert(slack_.end(), other.slack_.begin(), other.slack_.end());
+    NeighborLists all(queries() + other.queries(), neighbors_, ranked_);
+    for (const NeighborLists* part : {this, &other}) {
+      const std::size_t first = part == this ? 0 : queries();
+      const std::size_t entries = part->queries() * neighbors_;
+      std::copy_n(&part->ids_[0], entries, &all.ids_[first * neighbors_]);
+      std::copy_n(&part->distances_[0], entries, &all.distances_[first * neighbors_]);
+      std::ranges::copy(part->slack_, all.slack_.begin() + static_cast<std::ptrdiff_t>(first));
+    }
+    *this = std::move(all);
   }
 
   float slack(std::size_t query) const { return slack_[query]; }
@@ -66,9 +75,9 @@ class NeighborLists {
  private:
   std::size_t neighbors_ = 0;
   std::size_t ranked_ = 0;
-  std::vector<std::uint32_t> ids_;  // queries x neighbors, row-major
-  std::vector<float> distances_;    // the same shape: distances, then rough squares
-  std::vector<float> slack_;        // by query
+  PageArray<std::uint32_t> ids_;  // queries x neighbors, row-major
+  PageArray<float> distances_;    // the same shape: distances, then rough squares
+  std::vector<float> slack_;      // by query
 };
 
 }  // namespace dimwatch

@@ -89,17 +89,7 @@ bool PointSlots::Recenter(ThreadPool& pool) {
 }
 
 void PointSlots::Center(std::uint32_t slot) {
-  const float* const from = row(slot);
-  float* const to = &centered_[slot * dim_];
-  for (std::size_t i = 0; i < dim_; ++i) to[i] = from[i] - center_[i];
-  float sums[8] = {};  // independent chains of additions
-  std::size_t i = 0;
-  for (; i + 8 <= dim_; i += 8) {
-    for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += to[i + lane] * to[i + lane];
-  }
-  for (; i < dim_; ++i) sums[0] += to[i] * to[i];
-  norms_[slot] =
-      ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+  norms_[slot] = CenterRow(row(slot), center_.data(), dim_, &centered_[slot * dim_]);
 }
 
 std::int64_t PointSlots::bytes() const {

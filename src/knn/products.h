@@ -1,4 +1,7 @@
-// Inner products of rows of floats, by the BLAS, and what rounding makes of them.
+// Inner products of rows of floats, and what rounding makes of them.
+//
+// By oneDNN on x86-64, which asks the processor what it can do; elsewhere by OpenBLAS.
+// docs/decisions.md says why.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +22,9 @@ void MultiplyRows(const float* left, std::size_t rows, const float* right, std::
 // How far |x|^2 + |y|^2 - 2 x.y may be from the squared distance of x and y by rounding, with their
 // squared norms: six standard deviations by random rounding.
 float RoundingOfSquare(std::size_t dim, float norm, float other_norm);
+
+// Writes row - center, and returns its squared norm. REQUIRES: all have `dim` entries.
+float CenterRow(const float* row, const float* center, std::size_t dim, float* out);
 
 // Centered copies of some points, and their squared norms.
 struct CenteredRows {

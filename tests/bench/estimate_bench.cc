@@ -1,6 +1,5 @@
 // An estimate against the matrix products in it. README.md says how to read it.
 #include <benchmark/benchmark.h>
-#include <cblas.h>
 
 #include "src/lid/cloud_estimate.h"
 #include "tests/bench/work.h"
@@ -19,20 +18,15 @@ void EstimateCloudBench(benchmark::State& state) {
   EstimatorSettings settings;
   settings.index = IndexKind::kExact;
   settings.max_points = state.range(0);
-  openblas_set_num_threads(1);
-  bench::Seconds products, estimates;
+  bench::ProductRatios ratios;
   for ([[maybe_unused]] auto iteration : state) {
-    const bench::Seconds product = bench::Time([&] { bench::MultiplyAll(cloud.view(), pool); });
+    ratios.TimeProducts([&](auto multiply) { bench::MultiplyAll(cloud.view(), pool, multiply); });
     const bench::Seconds estimate = bench::Time(
         [&] { benchmark::DoNotOptimize(EstimateCloud(cloud.view(), settings, pool, clock)); });
-    products += product;
-    estimates += estimate;
+    ratios.Add(estimate);
     state.SetIterationTime(estimate.wall);
   }
-  state.counters["sgemm_seconds"] =
-      benchmark::Counter(products.wall, benchmark::Counter::kAvgIterations);
-  state.counters["ratio"] = estimates.wall / products.wall;
-  state.counters["cpu_ratio"] = estimates.cpu / products.cpu;
+  ratios.Report(state);
 }
 
 BENCHMARK(EstimateCloudBench)

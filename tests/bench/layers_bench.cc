@@ -1,7 +1,6 @@
 // One step of a whole transformer: a cloud for each layer, against the matrix products in them.
 // README.md says how to read it.
 #include <benchmark/benchmark.h>
-#include <cblas.h>
 
 #include <vector>
 
@@ -36,11 +35,11 @@ void LayersBench(benchmark::State& state) {
   ThreadPool pool(kThreads - 1);  // and the caller's
   const testing::ManualClock clock;
   const EstimatorSettings settings;
-  openblas_set_num_threads(1);
-  bench::Seconds products, estimates;
+  bench::ProductRatios ratios;
   for ([[maybe_unused]] auto iteration : state) {
-    products += bench::Time([&] {
-      pool.ParallelFor(kLayers, [&](std::size_t i) { bench::MultiplyAll(layers[i].view(), pool); });
+    ratios.TimeProducts([&](auto multiply) {
+      pool.ParallelFor(
+          kLayers, [&](std::size_t i) { bench::MultiplyAll(layers[i].view(), pool, multiply); });
     });
     const auto estimate = [&](std::size_t i) {
       benchmark::DoNotOptimize(EstimateCloud(layers[i].view(), settings, pool, clock));
@@ -52,13 +51,10 @@ void LayersBench(benchmark::State& state) {
         for (std::size_t i = 0; i < kLayers; ++i) estimate(i);
       }
     });
-    estimates += all;
+    ratios.Add(all);
     state.SetIterationTime(all.wall);
   }
-  state.counters["sgemm_seconds"] =
-      benchmark::Counter(products.wall, benchmark::Counter::kAvgIterations);
-  state.counters["ratio"] = estimates.wall / products.wall;
-  state.counters["cpu_ratio"] = estimates.cpu / products.cpu;
+  ratios.Report(state);
 }
 
 BENCHMARK(LayersBench)

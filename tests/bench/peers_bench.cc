@@ -65,7 +65,6 @@ void AllNeighborsBench(benchmark::State& state) {
     omp_set_num_threads(threads);
     openblas_set_num_threads(threads);
     faiss += bench::Time([&] { faiss_ids = SearchWithFaiss(cloud.view()); });
-    openblas_set_num_threads(1);  // ours calls it from every thread
     const std::size_t few = RankedEntries(Estimator::kTwoNn, kNeighbors);
     const bench::Seconds search =
         bench::Time([&] { lists = SearchWithOurs(cloud.view(), few, pool); });

@@ -1,7 +1,6 @@
 // An estimate to a target error from few queries, against one from all points. README.md says how
 // to read it.
 #include <benchmark/benchmark.h>
-#include <cblas.h>
 
 #include "src/lid/cloud_estimate.h"
 #include "tests/bench/work.h"
@@ -36,7 +35,6 @@ bench::Seconds TimeAllPoints(ThreadPool& pool) {
 
 void EstimateToTargetBench(benchmark::State& state) {
   const auto points = static_cast<std::size_t>(state.range(0));
-  openblas_set_num_threads(1);
   ThreadPool pool(1);  // and the caller's
   const testing::ManualClock clock;
   const bench::Seconds all = TimeAllPoints(pool);

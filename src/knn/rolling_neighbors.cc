@@ -8,15 +8,15 @@
 #include <utility>
 
 #include "src/knn/candidates.h"
-#include "src/knn/products.h"
+#include "src/knn/packed_rows.h"
 #include "src/knn/tile.h"
 
 namespace dimwatch {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr std::size_t kBlockSlots = 256;     // rows whose lists one task keeps
-constexpr std::size_t kTileFloats = 65'536;  // of one product, which stays in the cache
+constexpr std::size_t kBlockSlots = 40 * PackedRows::kRowsAtOnce;  // whose lists one task keeps
+constexpr std::size_t kTileFloats = 32'768;  // of one product, which stays in the cache
 constexpr std::size_t kNoteShards = 16;      // parts of the points that know who is near them
 
 // Lists of L are made this long, so that about one in a thousand is made anew while a point stays
@@ -31,16 +31,22 @@ std::size_t Kept(std::size_t neighbors) {
 // Points whose lists are made: the first `added` are new, which matters to all other lists.
 struct RollingNeighbors::Queries {
   Queries(const PointSlots& slots, std::vector<std::uint32_t> of_points, std::size_t new_points)
-      : points(std::move(of_points)), added(new_points) {
+      : points(std::move(of_points)), added(new_points), rows(Pack(slots, points)) {
+    for (const std::uint32_t point : points) norms.push_back(slots.norm(point));
+  }
+
+  static PackedRows Pack(const PointSlots& slots, std::span<const std::uint32_t> points) {
+    std::vector<float> rows;
+    rows.reserve(points.size() * slots.dim());
     for (const std::uint32_t point : points) {
       rows.insert(rows.end(), slots.centered(point), slots.centered(point) + slots.dim());
-      norms.push_back(slots.norm(point));
     }
+    return {rows.data(), points.size(), slots.dim()};
   }
 
   std::vector<std::uint32_t> points;
   std::size_t added;
-  std::vector<float> rows;  // points x dim, centered
+  PackedRows rows;  // centered
   std::vector<float> norms;
 };
 
@@ -185,13 +191,14 @@ void RollingNeighbors::Scan(const Queries& queries, std::size_t block, bool upda
   while (begin < end && !holds(begin)) ++begin;
   while (begin < end && !holds(end - 1)) --end;
   const std::size_t count = queries.points.size();
-  const std::size_t most = std::clamp<std::size_t>(kTileFloats / (count + 1), 16, kBlockSlots);
+  constexpr std::size_t kStep = PackedRows::kRowsAtOnce;
+  const std::size_t most =
+      std::clamp(kTileFloats / (count + 1) / kStep * kStep, 2 * kStep, kBlockSlots);
   for (std::uint32_t first = begin; first < end; first += static_cast<std::uint32_t>(most)) {
     const std::size_t rows = std::min<std::size_t>(most, end - first);
     workspace.tile.resize(rows * count);
     if (count > 0) {
-      MultiplyRows(points_.centered(first), rows, queries.rows.data(), count, points_.dim(), -2.0f,
-                   workspace.tile.data());
+      queries.rows.Multiply(points_.centered(first), rows, -2.0f, workspace.tile.data());
     }
     for (std::size_t r = 0; r < rows; ++r) {
       const auto point = static_cast<std::uint32_t>(first + r);

@@ -6,9 +6,9 @@
 
 namespace dimwatch {
 
-// Copies of some rows. Where the processor has AVX-512 these products are our own: they use it on
-// processors that are newer than the BLAS, which takes them for older ones, and read the other
-// matrix where it lies. Elsewhere the BLAS makes them. Thread-safe.
+// Copies of some rows. A product of a small batch with a large window is bound by how the factors
+// are read: with AVX-512 the copies lie in panels, and the window's rows are read where they lie,
+// where a library arranges both anew in every call. Elsewhere MultiplyRows does it. Thread-safe.
 class PackedRows {
  public:
   // Rows on the left are best multiplied in multiples of this.

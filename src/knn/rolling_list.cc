@@ -48,6 +48,7 @@ bool RollingLists::Build(std::uint32_t of, std::vector<Rough>& others, float bou
     squares_[of * capacity_ + i] = others[i].square;
   }
   list.size = static_cast<std::uint32_t>(others.size());
+  Sort(of);  // those that are measured and equal
   if (!all) {
     Certify(of, count);
     Cut(of, count);
@@ -193,8 +194,12 @@ void RollingLists::ExtendNear(std::uint32_t of) {
 
 bool RollingLists::MeasureRange(std::uint32_t of, std::size_t begin, std::size_t end) {
   static const SquaredDistanceFunction distance = BestSquaredDistance();
+  constexpr std::size_t kAhead = 2;
   bool any = false;
   for (std::size_t i = of * capacity_ + begin; i < of * capacity_ + end; ++i) {
+    const std::size_t ahead = std::min(i + kAhead, of * capacity_ + end - 1);
+    if ((entries_[ahead] & kMeasured) == 0)
+      PrefetchRow(points_.row(entries_[ahead]), points_.dim());
     if ((entries_[i] & kMeasured) != 0) continue;
     squares_[i] = distance(points_.row(of), points_.row(entries_[i]), points_.dim());
     entries_[i] |= kMeasured;

@@ -36,7 +36,8 @@ class RollingLists {
     Rank near_limit = {.square = -1, .precedence = 0};
     float slack = 0;  // of the squares that are not measured
   };
-  // A point that may belong to a list, by its rough square.
+  static constexpr std::uint32_t kMeasured = std::uint32_t{1} << 31;
+  // A point that may belong to a list, by its rough square, or with kMeasured by the exact one.
   struct Rough {
     float square;
     std::uint32_t point;
@@ -55,6 +56,9 @@ class RollingLists {
     return entries_[of * capacity_ + at] & ~kMeasured;
   }
   float square(std::uint32_t of, std::size_t at) const { return squares_[of * capacity_ + at]; }
+  bool measured(std::uint32_t of, std::size_t at) const {
+    return (entries_[of * capacity_ + at] & kMeasured) != 0;
+  }
 
   // Loads the nearest entries into the cache.
   void Prefetch(std::uint32_t of) const {
@@ -76,7 +80,7 @@ class RollingLists {
   std::size_t Remove(std::uint32_t of, std::span<const std::uint8_t> marks, std::uint32_t first,
                      std::uint32_t last);
   // Adds a point if it belongs to the list, and returns its position, otherwise the size.
-  // REQUIRES: not full. `slack` is that of this square.
+  // REQUIRES: not full; the square is not measured. `slack` is that of this square.
   std::size_t Insert(std::uint32_t of, Rough other, float slack);
   bool full(std::uint32_t of) const { return lists_[of].size == capacity_; }
 
@@ -91,8 +95,6 @@ class RollingLists {
   std::int64_t bytes() const;
 
  private:
-  static constexpr std::uint32_t kMeasured = std::uint32_t{1} << 31;
-
   Rank RankAt(std::uint32_t of, std::size_t at) const;
   // Measures the entries in [begin, end) and restores the order. False if all were measured.
   bool MeasureRange(std::uint32_t of, std::size_t begin, std::size_t end);

@@ -65,7 +65,7 @@ struct RollingNeighbors::Workspace {
 
   Candidates candidates;
   std::vector<std::uint16_t> row_hits, column_hits;
-  std::vector<std::uint32_t> hits;
+  std::vector<std::uint32_t> hits;  // queries, with kMeasured where the square is
   std::vector<float> tile;
   std::vector<std::uint32_t> touched, forgetful, too_short, becoming_short;
   std::vector<NearChange> near_changes;
@@ -206,8 +206,8 @@ void RollingNeighbors::Scan(const Queries& queries, std::size_t block, bool upda
       const std::span<float> squares = std::span(workspace.tile).subspan(r * count, count);
       const bool keeps = update && is_query_[point] == 0;
       FindHits(queries, squares, points_.norm(point), keeps ? offers_[point] : -1, workspace);
-      OfferToQueries(queries, point, squares, workspace);
       if (keeps) UpdateList(queries, point, squares, workspace);
+      OfferToQueries(queries, point, squares, workspace);
     }
   }
 }
@@ -234,19 +234,22 @@ void RollingNeighbors::FindHits(const Queries& queries, std::span<float> squares
 
 void RollingNeighbors::OfferToQueries(const Queries& queries, std::uint32_t point,
                                       std::span<const float> squares, Workspace& workspace) const {
-  for (const std::uint32_t query : workspace.hits) {
+  for (const std::uint32_t hit : workspace.hits) {
+    const std::uint32_t query = hit & ~RollingLists::kMeasured;
     if (queries.points[query] == point) continue;
-    workspace.candidates.Offer(query, squares[query], point, keep_);
+    const std::uint32_t measured = hit & RollingLists::kMeasured;
+    workspace.candidates.Offer(query, squares[query], point | measured, keep_);
   }
 }
 
 void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
-                                  std::span<const float> squares, Workspace& workspace) {
+                                  std::span<float> squares, Workspace& workspace) {
   const RollingLists::List& list = lists_.list(point);
   const Rank near_limit = list.near_limit;
   std::size_t first_change = list.size;
   if (!gone_.empty()) first_change = lists_.Remove(point, marks_, gone_.front(), gone_.back());
-  for (const std::uint32_t query : workspace.hits) {
+  for (std::uint32_t& hit : workspace.hits) {
+    const std::uint32_t query = hit;
     if (query >= queries.added || squares[query] > offers_[point]) continue;
     if (lists_.full(point)) {
       Truncate(point, workspace);
@@ -256,9 +259,11 @@ void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
     const float slack = points_.Slack(points_.norm(point), queries.norms[query]);
     const std::size_t at = lists_.Insert(point, {squares[query], other}, slack);
     first_change = std::min(first_change, at);
-    if (list.near > near) {
-      workspace.near_changes.push_back({other, {point, lists_.square(point, at)}});
+    if (at < list.size && lists_.measured(point, at)) {  // for the other's list, too
+      squares[query] = lists_.square(point, at);
+      hit |= RollingLists::kMeasured;
     }
+    if (list.near > near) workspace.near_changes.push_back({other, {point, squares[query]}});
   }
   if (lists_.Certify(point, neighbors_) || first_change < neighbors_) {
     workspace.touched.push_back(point);
@@ -309,7 +314,7 @@ void RollingNeighbors::Finish(const Queries& queries, std::size_t query, Workspa
     for (std::size_t i = 0; i < squares.size(); ++i) {
       if (!(squares[i] < bound) && bound < kInfinity) continue;
       others.push_back({squares[i], ids[i]});
-      norm = std::max(norm, points_.norm(ids[i]));
+      norm = std::max(norm, points_.norm(ids[i] & ~RollingLists::kMeasured));
     }
   }
   Workspace& workspace = workspaces.Take();

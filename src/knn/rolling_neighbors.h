@@ -79,7 +79,7 @@ class RollingNeighbors {
                 Workspace& workspace) const;
   void OfferToQueries(const Queries& queries, std::uint32_t point, std::span<const float> squares,
                       Workspace& workspace) const;
-  void UpdateList(const Queries& queries, std::uint32_t point, std::span<const float> squares,
+  void UpdateList(const Queries& queries, std::uint32_t point, std::span<float> squares,
                   Workspace& workspace);
   void Truncate(std::uint32_t point, Workspace& workspace);
   // That the entries [begin, end) of the list of `point` are near ones of it, or no more.

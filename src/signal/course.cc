@@ -1,8 +1,10 @@
 #include "src/signal/course.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace dimwatch {
 
@@ -25,10 +27,37 @@ void Course::Observe(const EstimatePoint& point) {
   chain_broken_ = false;
   const bool first = levels_.empty();
   levels_.push_back(now);
-  if (first || now.mean < lowest_.mean) lowest_ = now;
-  if (first || now.mean > highest_.mean) highest_ = lowest_since_highest_ = fallen_to_ = now;
-  if (now.mean < lowest_since_highest_.mean) lowest_since_highest_ = now;
+  if (first || now.mean > highest_.mean) {
+    highest_ = fallen_to_ = now;
+    bottom_since_highest_ = BottomAt(now);
+  }
+  if (first) bottom_ = BottomAt(now);
+  Follow(bottom_);
+  Follow(bottom_since_highest_);
   if (IsBelow(fallen_to_)) fallen_to_ = now;
+}
+
+Course::Bottom Course::BottomAt(const Level& level) {
+  return {level, level, std::numeric_limits<double>::infinity(), false};
+}
+
+void Course::Follow(Bottom& bottom) const {
+  const Level& now = current();
+  if (now.mean < bottom.lowest.mean) bottom = BottomAt(now);
+  if (bottom.left || now.index <= bottom.lowest.index) return;
+  const auto middle = static_cast<std::size_t>(now.index - 1);
+  std::array<double, 3> three = {levels_[middle > 0 ? middle - 1 : 0].mean, levels_[middle].mean,
+                                 now.mean};
+  std::ranges::sort(three);
+  bottom.lowest_median = std::min(bottom.lowest_median, three[1]);
+  const double slack = settings_.min_delta / 2 * std::abs(bottom.lowest_median);
+  bottom.left = three[1] > bottom.lowest_median + slack;
+  if (!bottom.left) bottom.last_near = levels_[middle];
+}
+
+const Level& Course::last_near(const Level& minimum) const {
+  return minimum.index == bottom_.lowest.index ? bottom_.last_near
+                                               : bottom_since_highest_.last_near;
 }
 
 double Course::Threshold(const Level& reference, const Level& other) const {
@@ -44,22 +73,45 @@ bool Course::IsBelow(const Level& reference) const {
   return reference.mean - current().mean > Threshold(reference, current());
 }
 
-double Course::IndependentLevels() const {
+double Course::IndependentLevels(Noise noise) const {
   const auto all = static_cast<double>(count());
   const Level& now = current();
-  if (now.chain != start().chain || !now.error || !(*now.error > 0)) return all;
+  if (noise == Noise::kScatter || now.chain != start().chain || !now.error || !(*now.error > 0))
+    return all;
   return std::min(all, 1 + now.path_variance / (2 * *now.error * *now.error));
 }
 
-double Course::ErrorsAbove(const Level& reference) const {
+double Course::ErrorsAbove(const Level& reference, Noise noise) const {
   const double rise = current().mean - reference.mean;
-  const double error = DifferenceError(reference, current());
+  double error = DifferenceError(reference, current());
+  const bool aligned = reference.chain == current().chain;
+  if (const auto scatter = ScatterSince(reference);
+      noise == Noise::kScatter && aligned && scatter) {
+    error = std::min(error, std::numbers::sqrt2 * *scatter);
+  }
   if (error > 0) return rise / error;
   return rise > 0 ? std::numeric_limits<double>::infinity() : 0;
 }
 
+std::optional<double> Course::ScatterSince(const Level& reference) const {
+  constexpr std::int64_t kLeast = 6;
+  constexpr std::int64_t kMost = 30;
+  const std::int64_t last = count() - 2;
+  const std::int64_t first = std::max(reference.index + 1, last - kMost + 1);
+  const std::int64_t n = last - first + 1;
+  if (n < kLeast) return std::nullopt;
+  double squares = 0;
+  for (std::int64_t i = first; i <= last; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const double bend = levels_[at].mean - (levels_[at - 1].mean + levels_[at + 1].mean) / 2;
+    squares += bend * bend;
+  }
+  constexpr double kBend = 1.5;  // the variance of a bend, where that of a level is 1
+  return std::sqrt(squares / (kBend * static_cast<double>(n - 2)));
+}
+
 bool Course::HasDeclined() const {
-  return start().mean - lowest_.mean > Threshold(start(), lowest_);
+  return start().mean - lowest().mean > Threshold(start(), lowest());
 }
 
 bool Course::HasRisen() const {
@@ -93,11 +145,13 @@ double Course::Average(std::int64_t first, std::int64_t count) const {
 }
 
 std::vector<Level> Course::TrendLevels() const {
-  const std::int64_t size = std::int64_t{3} * settings_.patience;
-  const std::int64_t stride = std::max<std::int64_t>(1, count() / (3 * size));
+  const std::int64_t least = std::int64_t{3} * settings_.patience;
+  const std::int64_t most = std::int64_t{8} * settings_.patience;
+  const std::int64_t width = std::max(least, count() / 3);
+  const std::int64_t stride = (width + most - 1) / most;
   std::vector<Level> levels;
-  if (count() < size) return levels;
-  for (std::int64_t back = size - 1; back >= 0; --back) {
+  if (count() < least) return levels;
+  for (std::int64_t back = width / stride - 1; back >= 0; --back) {
     levels.push_back(levels_[static_cast<std::size_t>(count() - 1 - back * stride)]);
   }
   return levels;
@@ -112,7 +166,9 @@ bool Course::IsFlat() const {
     return std::abs(level.mean - line->average) <=
            std::max(delta, settings_.z_score * level.error.value_or(0));
   });
-  return all_near && std::abs(line->change) <= std::min(delta, settings_.z_score * line->error);
+  const double noise = settings_.z_score * line->error;
+  return all_near && std::abs(line->change) <= std::min(delta, noise) &&
+         std::abs(line->change) + noise <= 2 * delta;
 }
 
 std::optional<Trend> Course::trend() const {

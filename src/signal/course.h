@@ -52,9 +52,12 @@ class Course {
   const Level& start() const { return levels_.front(); }
   const Level& current() const { return levels_.back(); }
   // The first of equals each.
-  const Level& lowest() const { return lowest_; }
+  const Level& lowest() const { return bottom_.lowest; }
   const Level& highest() const { return highest_; }
-  const Level& lowest_since_highest() const { return lowest_since_highest_; }
+  const Level& lowest_since_highest() const { return bottom_since_highest_.lowest; }
+  // The last level before the course left `minimum`, which is one of the two lowest: up to it the
+  // median of three neighbors stayed within half of min_delta of its own minimum.
+  const Level& last_near(const Level& minimum) const;
 
   // How far apart two levels must be to differ by more than noise and min_delta: the larger of
   // z_score times the error of their difference, and min_delta times the mean of `reference`.
@@ -62,13 +65,19 @@ class Course {
   // The current level is above (below) `reference` by more than the threshold.
   bool IsAbove(const Level& reference) const;
   bool IsBelow(const Level& reference) const;
-  // How many independent levels the course is worth: all of them; or, where the rows are aligned
-  // and so share most of their errors, one more for every time that the path has gone as far as two
-  // levels would lie apart that share none.
-  double IndependentLevels() const;
+  // What a difference of levels is compared with: the error for new inputs (DifferenceError); or,
+  // of aligned rows, how much single levels scatter since the reference, if that is smaller.
+  enum class Noise { kNewInputs, kScatter };
+  // How many independent levels the course is worth: all of them; or, for the error for new
+  // inputs where the rows are aligned and so share most of it, one more for every time that the
+  // path has gone as far as two levels would lie apart that share none.
+  double IndependentLevels(Noise noise) const;
   // How many standard errors of their difference the current level is above `reference`; infinite
   // for a level that is above and has no known error.
-  double ErrorsAbove(const Level& reference) const;
+  double ErrorsAbove(const Level& reference, Noise noise) const;
+  // The standard deviation of single levels around a smooth course, from the bends between three
+  // neighbors (von Neumann) over up to 30 levels since `reference`; none of fewer than 6 bends.
+  std::optional<double> ScatterSince(const Level& reference) const;
   // The lowest level is below the start by more than the threshold: a real decline.
   bool HasDeclined() const;
   // The highest level is above the start by more than the threshold.
@@ -94,15 +103,24 @@ class Course {
   Step horizon() const;
 
  private:
+  // A minimum, and how long the course stayed near it.
+  struct Bottom {
+    Level lowest;
+    Level last_near;
+    double lowest_median = 0;  // of three neighbors, since `lowest`
+    bool left = false;
+  };
+  static Bottom BottomAt(const Level& level);
+  void Follow(Bottom& bottom) const;
   double Average(std::int64_t first, std::int64_t count) const;
   std::vector<Level> TrendLevels() const;  // what trend() looks at, oldest first, or empty
 
   SignalSettings settings_;
   std::vector<Level> levels_;
   bool chain_broken_ = true;
-  Level lowest_;
+  Bottom bottom_;
+  Bottom bottom_since_highest_;
   Level highest_;
-  Level lowest_since_highest_;
   Level fallen_to_;  // the last new level of the fall from the highest
 };
 

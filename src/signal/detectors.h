@@ -33,10 +33,9 @@ struct ProbeView {
   std::string_view other_name;
   // `generalizing` has fired on this probe, so that what rose has fallen again.
   bool has_generalized = false;
-  // The training loss that the job reported, if it did: first and newest value.
-  std::optional<MetricChange> train_loss;
-  // Likewise a validation loss.
-  std::optional<MetricChange> validation_loss;
+  // What the job reported, as far as it is evidence `now`.
+  const Metrics& metrics;
+  Metrics::Moment now;
 };
 
 // It rose and fell again on both splits: as good as a decline below the start. On one split alone
@@ -45,14 +44,18 @@ inline bool HasGeneralizedOnBoth(const ProbeView& view) {
   return view.has_generalized && view.other != nullptr;
 }
 
-// After a real decline the course is flat (Course::IsFlat). On both splits where both are watched.
+// After a real decline the course is flat (Course::IsFlat), on both splits where both are watched,
+// and a training loss, if one is reported, made less than kStillLearning of its fall meanwhile.
 // best_step: the newest estimate.
+inline constexpr double kStillLearning = 0.02;
 Finding FindExhausted(const ProbeView& view);
 
-// After a real decline the level is above the minimum, but not above the start, by more than noise
-// and min_delta, on both splits where both are watched, and has risen steadily on one of them.
-// best_step: the minimum, of the validation split where it is watched, for that tells about unseen
-// inputs.
+// After a real decline the level is above the minimum by more than noise and min_delta, on both
+// splits where both are watched; it rose slower than it fell, and steadily on one of them. Where a
+// validation metric is reported it must have got worse since, and its loss counts with the rise;
+// where it is not, the level must not be above the start.
+// best_step: the last level near the minimum (Course::last_near), of the validation split where it
+// is watched, for that tells about unseen inputs.
 Finding FindOverfitting(const ProbeView& view);
 
 // The level is above the start by more than noise and min_delta, while the training loss has fallen
@@ -84,7 +87,7 @@ struct CollapseHistory {
 // distinct finite rows.
 bool CountsForCollapse(const SignalSettings& settings, const EstimatePoint& point);
 // The mean LID is below collapse_lid, or more than collapse_ratio of the rows are not finite or
-// copies, or the variance is below 1e-6 of its peak. best_step: the last sound estimate.
+// copies, or the variance is below 1e-5 of its peak. best_step: the last sound estimate.
 Finding FindCollapsed(const SignalSettings& settings, const CollapseHistory& history,
                       const EstimatePoint& point);
 

@@ -17,10 +17,12 @@ Finding FindMemorizing(const ProbeView& view) {
   const Level& start = course.start();
   const double rise = course.current().mean - start.mean;
   const double threshold = course.Threshold(start, course.current());
+  const auto train_loss = view.metrics.Change(MetricKind::kTrainLoss, view.now);
+  const auto validation_loss = view.metrics.Change(MetricKind::kValidationLoss, view.now);
   Finding finding;
   finding.holds = !view.has_generalized && course.IsAbove(start) &&
-                  (!view.train_loss || HasFallen(view.settings, *view.train_loss)) &&
-                  (!view.validation_loss || !HasFallen(view.settings, *view.validation_loss));
+                  (!train_loss || HasFallen(view.settings, *train_loss)) &&
+                  (!validation_loss || !HasFallen(view.settings, *validation_loss));
   finding.reason =
       absl::StrFormat("the mean LID is %.4g, %+.3g against its start at %.4g (threshold %.3g)",
                       course.current().mean, rise, start.mean, threshold);
@@ -28,7 +30,7 @@ Finding FindMemorizing(const ProbeView& view) {
                       {"start", start.mean},
                       {"rise", rise},
                       {"threshold", threshold}};
-  for (const auto* loss : {&view.train_loss, &view.validation_loss}) {
+  for (const auto* loss : {&train_loss, &validation_loss}) {
     if (!*loss) continue;
     finding.reason += absl::StrFormat("; %s went from %.3g to %.3g", (*loss)->name, (*loss)->first,
                                       (*loss)->newest);

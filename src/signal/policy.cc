@@ -38,7 +38,7 @@ std::optional<std::string> HeldBack(const PolicySettings& settings,
   const std::optional<MetricGain> gain = metrics.Improving(since, now);
   if (!gain) return std::nullopt;
   return absl::StrFormat("%s still improves, from %.4g to %.4g at step %d, and holds the STOP back",
-                         gain->name, gain->previous_best, gain->best, gain->best_step.value);
+                         gain->name, gain->before, gain->now, gain->step.value);
 }
 
 std::string Describe(const std::vector<FiringSignal>& voters) {
@@ -86,6 +86,12 @@ Decision Decide(const PolicySettings& settings, const std::vector<FiringSignal>&
       decision.verdict = Verdict::kStop;
       decision.reason = absl::StrFormat("%s: %s", Describe(voters), voters.front().reason);
       decision.best_step = EarliestBestStep(voters);
+      const std::optional<MetricRecord> record = metrics.Best(now);
+      if (record && kind != SignalKind::kCollapsed) {
+        decision.best_step = record->step;
+        decision.reason += absl::StrFormat("; %s was best at step %d with %.4g", record->name,
+                                           record->step.value, record->value);
+      }
       return decision;
     }
     if (!explained) decision.reason = absl::StrFormat("%s, but %s", Describe(voters), *held);

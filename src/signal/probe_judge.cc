@@ -48,8 +48,8 @@ void ProbeJudge::JudgeCourse(const ProbeJudge* other, const Metrics& metrics,
                  .other = compare ? &other->course_ : nullptr,
                  .other_name = compare ? std::string_view(other->identity_.name) : "",
                  .has_generalized = has_generalized_,
-                 .train_loss = metrics.Change(MetricKind::kTrainLoss, now),
-                 .validation_loss = metrics.Change(MetricKind::kValidationLoss, now)};
+                 .metrics = metrics,
+                 .now = now};
   const auto judge = [&](SignalKind kind, const Finding& finding) {
     Judge(kind, finding, now.step, course_.count(), changed);
   };

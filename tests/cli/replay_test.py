@@ -128,10 +128,10 @@ def test_a_course_is_judged_with_any_rules(dimwatch, replayed, tmp_path):
 def test_a_course_that_goes_back_is_judged_as_the_run_was(dimwatch, tmp_path):
     for i in range(30):
         rows = numpy.random.default_rng(i).standard_normal((200, 12))
-        rows[:, 3 + max(0, 9 - i) :] *= 1e-3  # fewer and fewer dimensions, then flat
+        rows[:, min(12, 3 + i) :] *= 1e-3  # more and more dimensions: memorizing
         numpy.save(tmp_path / f"{i}.npy", rows.astype(numpy.float32))
     order = [*range(20), *range(10, 30)]
-    samples = [{"step": 10 * i, "scalars": {"loss": i}, "samples": [{"probe": "p", "file": f"{i}.npy"}]} for i in order]
+    samples = [{"step": 10 * i, "scalars": {"loss": 30 - i}, "samples": [{"probe": "p", "file": f"{i}.npy"}]} for i in order]
     words = ["replay", trace(tmp_path, *map(json.dumps, samples)), "--neighbors", 16, "--json"]
     lines = dimwatch(*words).lines
     assert of(lines, "rewind") and of(lines, "signal")

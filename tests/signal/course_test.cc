@@ -65,6 +65,28 @@ TEST(CourseTest, ExtremesAreTheFirstOfEquals) {
   EXPECT_EQ(course.lowest_since_highest().step, Step{3});
 }
 
+TEST(CourseTest, StaysNearItsMinimumUntilTheMedianOfThreeLeavesIt) {
+  const auto near = [](const std::vector<double>& means) {
+    const Course course = CourseOf(means);
+    return course.last_near(course.lowest()).step.value;
+  };
+  EXPECT_EQ(near({9, 5, 5.05, 5.1, 5.1, 5.3, 5.5, 5.7}), 4) << "half of min_delta is 2.5 %";
+  EXPECT_EQ(near({9, 5, 5.05, 6.0, 5.1, 5.1, 5.5, 5.7}), 5) << "one odd level is no matter";
+  EXPECT_EQ(near({9, 5, 5.05, 5.5, 5.8, 6.1, 5.05, 5.05, 5.05}), 2) << "it does not come back";
+  EXPECT_EQ(near({9, 5, 5.5, 5.6, 5.7, 4.9, 4.9, 4.9, 5.5, 5.6}), 7) << "a new minimum";
+  EXPECT_EQ(near({9, 8, 7}), 2);
+}
+
+TEST(CourseTest, ScatterIsThatAroundASmoothCourse) {
+  std::vector<double> means = {9};
+  for (int i = 0; i < 40; ++i) means.push_back(5 + 0.1 * i + (i % 2 == 0 ? 0.03 : -0.03));
+  const Course course = CourseOf(means);
+  // Every bend is 0.06, and 1.5 variances of a level; 30 bends, of which two are lost.
+  EXPECT_NEAR(*course.ScatterSince(course.start()), 0.06 / std::sqrt(1.5) * std::sqrt(30.0 / 28),
+              1e-9);
+  EXPECT_FALSE(CourseOf({9, 5, 5, 5, 5, 5, 5}).ScatterSince(course.start())) << "five bends";
+}
+
 TEST(CourseTest, TrendIsTheLeastSquaresLineOverSteps) {
   Course course{SignalSettings()};
   // y = 2 + 0.5 x at unequal distances, after older points that are out of sight.
@@ -93,6 +115,12 @@ TEST(CourseTest, FlatMeansNearTheAverageEverywhere) {
   EXPECT_TRUE(CourseOf({5, 5, 5.02, 5, 4.98, 5, 5, 5.01, 5}, 0.05).IsFlat());
   EXPECT_FALSE(CourseOf({5.5, 5.4, 5.2, 5, 4.8, 5, 5.2, 5.4, 5.5}, 0.05).IsFlat()) << "a V";
   EXPECT_FALSE(CourseOf({5, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6, 5.7, 5.8}, 0.05).IsFlat()) << "a slope";
+}
+
+TEST(CourseTest, NoiseThatWouldHideAChangeIsNotFlat) {
+  EXPECT_TRUE(CourseOf(std::vector<double>(9, 5.0), 0.1).IsFlat());
+  EXPECT_FALSE(CourseOf(std::vector<double>(9, 5.0), 0.18).IsFlat());
+  EXPECT_TRUE(CourseOf(std::vector<double>(72, 5.0), 0.18).IsFlat()) << "more levels tell more";
 }
 
 TEST(CourseTest, SteadyRiseIsToldFromOneThatFlattened) {

@@ -20,6 +20,7 @@ namespace dimwatch::server {
 
 // --- In: configuration (convert_config.cc) ---
 absl::StatusOr<EstimatorSettings> FromProto(const v1::EstimatorConfig& config);
+AttentionSettings FromProto(const v1::AttentionConfig& config);
 absl::StatusOr<ProbeSettings> FromProto(const v1::ProbeConfig& config);
 absl::StatusOr<SignalSettings> FromProto(const v1::SignalConfig& config);
 absl::StatusOr<PolicySettings> FromProto(const v1::PolicyConfig& config);
@@ -37,11 +38,12 @@ struct ConvertedItem {
   // Scalars that are not finite and were left out; empty: none.
   std::string left_out;
 };
-// Moves the payload out of `request`. UNIMPLEMENTED for attention. REQUIRES: IsNumberedItem.
+// Moves the payload out of `request`. REQUIRES: IsNumberedItem.
 absl::StatusOr<ConvertedItem> FromProto(v1::IngestRequest&& request);
 // A declaration, samples, scalars or attention.
 bool IsNumberedItem(const v1::IngestRequest& request);
 std::int64_t SeqOf(const v1::IngestRequest& request);
+// Of samples the rows, of attention the prompts.
 std::int64_t RowsOf(const v1::IngestRequest& request);
 
 // --- Out (convert_result.cc) ---
@@ -53,6 +55,7 @@ v1::RunConfig ConfigToProto(const RunRecord& run);
 v1::RunState ToProto(RunState state);
 v1::Estimate ToProto(const CloudEstimate& estimate);
 v1::Estimate ToProto(const EstimateRecord& record);
+v1::AttentionEstimate ToProto(const AttentionRecord& record);
 v1::Scalar ToProto(const ScalarRecord& record);
 v1::Signal ToProto(const Signal& signal);
 v1::Signal ToProto(const SignalRecord& record);

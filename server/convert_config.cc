@@ -127,6 +127,14 @@ absl::StatusOr<EstimatorSettings> FromProto(const v1::EstimatorConfig& config) {
   return out;
 }
 
+AttentionSettings FromProto(const v1::AttentionConfig& config) {
+  AttentionSettings out;
+  ReadNumber(config.epsilon(), out.epsilon);
+  out.relative = config.relative();
+  out.heads = config.heads();
+  return out;
+}
+
 absl::StatusOr<ProbeSettings> FromProto(const v1::ProbeConfig& config) {
   ProbeSettings out;
   absl::Status status = ReadSplit(config.split(), out);
@@ -145,6 +153,7 @@ absl::StatusOr<ProbeSettings> FromProto(const v1::ProbeConfig& config) {
   out.aligned = config.aligned();
   out.dim = config.dim();
   out.scale_every = config.scale_every();
+  if (config.has_attention()) out.attention = FromProto(config.attention());
   out = ResolveDefaults(std::move(out));
   // What was asked for in so many words is not read from the name.
   if (status = ReadSplit(config.split(), out); !status.ok()) return status;

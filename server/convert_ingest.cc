@@ -37,6 +37,30 @@ absl::StatusOr<ConvertedItem> Convert(v1::SampleBatch& batch) {
   return ConvertedItem{std::move(item), ""};
 }
 
+absl::StatusOr<ConvertedItem> Convert(v1::AttentionBatch& batch) {
+  AttentionItem item;
+  if (!batch.data().empty()) {
+    const absl::StatusOr<DType> dtype = FromProto(batch.dtype());
+    if (!dtype.ok()) return dtype.status();
+    item.dtype = *dtype;
+  }
+  item.seq = batch.seq();
+  item.probe = std::move(*batch.mutable_probe());
+  item.step = Step{batch.step()};
+  item.prompts = batch.prompts();
+  item.heads = batch.heads();
+  item.positions = batch.positions();
+  item.data = std::move(*batch.mutable_data());
+  item.dimensions = {batch.dimensions().begin(), batch.dimensions().end()};
+  item.prompt_ids = {batch.prompt_ids().begin(), batch.prompt_ids().end()};
+  item.first_positions = {batch.first_positions().begin(), batch.first_positions().end()};
+  item.query_positions = {batch.query_positions().begin(), batch.query_positions().end()};
+  item.invalid_prompts = batch.invalid_prompts();
+  item.dropped_prompts = batch.dropped_prompts();
+  item.snapshot_end = batch.snapshot_end();
+  return ConvertedItem{std::move(item), ""};
+}
+
 absl::StatusOr<ConvertedItem> Convert(const v1::ScalarBatch& batch) {
   ScalarItem item{batch.seq(), Step{batch.step()}, {}};
   std::vector<std::string> left_out;
@@ -65,7 +89,7 @@ absl::StatusOr<ConvertedItem> FromProto(v1::IngestRequest&& request) {
     case Kind::kScalars:
       return Convert(request.scalars());
     default:
-      return absl::UnimplementedError("attention maps are not served yet");
+      return Convert(*request.mutable_attention());
   }
 }
 
@@ -89,7 +113,14 @@ std::int64_t SeqOf(const v1::IngestRequest& request) {
 }
 
 std::int64_t RowsOf(const v1::IngestRequest& request) {
-  return request.item_case() == Kind::kSamples ? request.samples().rows() : 0;
+  switch (request.item_case()) {
+    case Kind::kSamples:
+      return request.samples().rows();
+    case Kind::kAttention:
+      return request.attention().prompts();
+    default:
+      return 0;
+  }
 }
 
 }  // namespace dimwatch::server

@@ -76,6 +76,23 @@ v1::PolicyConfig ToProto(const PolicySettings& settings) {
   return out;
 }
 
+v1::AttentionConfig ToProto(const AttentionSettings& settings) {
+  v1::AttentionConfig out;
+  out.set_epsilon(settings.epsilon);
+  out.set_relative(settings.relative);
+  out.set_heads(settings.heads);
+  return out;
+}
+
+void WriteQuantiles(const std::vector<Quantile>& quantiles,
+                    google::protobuf::RepeatedPtrField<v1::Quantile>& out) {
+  for (const Quantile& quantile : quantiles) {
+    v1::Quantile* added = out.Add();
+    added->set_quantile(quantile.quantile);
+    added->set_value(quantile.value);
+  }
+}
+
 void WriteCurve(const std::vector<ScalePoint>& curve,
                 google::protobuf::RepeatedPtrField<v1::ScalePoint>& out) {
   for (const ScalePoint& point : curve) {
@@ -140,6 +157,7 @@ v1::ProbeConfig ToProto(const ProbeSettings& settings) {
   out.set_aligned(settings.aligned);
   out.set_dim(settings.dim);
   out.set_scale_every(static_cast<std::int32_t>(settings.scale_every));
+  if (settings.attention) *out.mutable_attention() = ToProto(*settings.attention);
   return out;
 }
 
@@ -174,11 +192,7 @@ v1::Estimate ToProto(const CloudEstimate& estimate) {
   if (estimate.harmonic_mean_standard_error) {
     out.set_harmonic_mean_standard_error(*estimate.harmonic_mean_standard_error);
   }
-  for (const Quantile& quantile : estimate.quantiles) {
-    v1::Quantile* added = out.add_quantiles();
-    added->set_quantile(quantile.quantile);
-    added->set_value(quantile.value);
-  }
+  WriteQuantiles(estimate.quantiles, *out.mutable_quantiles());
   out.set_points(estimate.points);
   out.set_queries(estimate.queries);
   out.set_invalid(estimate.invalid);
@@ -218,6 +232,30 @@ v1::Estimate ToProto(const EstimateRecord& record) {
   if (record.scale_profile) {
     WriteCurve(record.scale_profile->gride, *out.mutable_scale_profile()->mutable_gride());
     WriteCurve(record.scale_profile->twonn, *out.mutable_scale_profile()->mutable_twonn());
+  }
+  *out.mutable_create_time() = ToProto(record.create_time);
+  return out;
+}
+
+v1::AttentionEstimate ToProto(const AttentionRecord& record) {
+  const AttentionEstimate& estimate = record.estimate;
+  v1::AttentionEstimate out;
+  out.set_probe(record.probe);
+  out.set_step(record.step.value);
+  out.set_complete(record.complete);
+  out.set_incomplete_reason(record.incomplete_reason);
+  if (estimate.mean) out.set_mean(*estimate.mean);
+  if (estimate.std) out.set_std(*estimate.std);
+  if (estimate.standard_error) out.set_standard_error(*estimate.standard_error);
+  WriteQuantiles(estimate.quantiles, *out.mutable_quantiles());
+  out.set_prompts(estimate.prompts);
+  out.set_invalid(estimate.invalid);
+  *out.mutable_config() = ToProto(estimate.settings);
+  if (record.baseline_step) out.set_baseline_step(record.baseline_step->value);
+  if (record.baseline_change) {
+    out.set_baseline_change(record.baseline_change->mean);
+    out.set_baseline_change_standard_error(record.baseline_change->standard_error);
+    out.set_baseline_prompts(record.baseline_change->prompts);
   }
   *out.mutable_create_time() = ToProto(record.create_time);
   return out;
@@ -289,6 +327,9 @@ v1::Run ToProto(const RunView& view) {
   }
   for (const EstimateRecord& record : view.latest_profiles) {
     *out.add_latest_profiles() = ToProto(record);
+  }
+  for (const AttentionRecord& record : view.latest_attention) {
+    *out.add_latest_attention() = ToProto(record);
   }
   for (const Signal& signal : view.signals) *out.add_signals() = ToProto(signal);
   out.set_damage(ValidUtf8(run.damage));

@@ -23,7 +23,7 @@ td{padding:.15rem 1rem .15rem 0;vertical-align:top}code{font-size:.95em}</style>
 <table>
 <tr><td><a href="/api/v1/runs"><code>/api/v1/runs</code></a><td>all runs, newest first
 <tr><td><code>/api/v1/runs/{id}</code><td>one run (write <code>/</code> within an id as <code>%2F</code>)
-<tr><td><code>/api/v1/runs/{id}/estimates</code><td>mean LID by step; also <code>scalars</code>, <code>signals</code>, <code>decisions</code>, <code>decision</code>
+<tr><td><code>/api/v1/runs/{id}/estimates</code><td>mean LID by step; also <code>attention</code>, <code>scalars</code>, <code>signals</code>, <code>decisions</code>, <code>decision</code>
 <tr><td><code>/api/v1/runs/{id}/layers</code><td>mean LID by layer at the newest step; <code>?split=SPLIT_VALIDATION&amp;step=N</code> for another
 <tr><td><code>/api/v1/compare?run_ids=A&amp;run_ids=B&amp;probe=P</code><td>one series of several runs
 <tr><td><a href="/api/v1/server"><code>/api/v1/server</code></a><td>version, limits and load
@@ -213,14 +213,18 @@ absl::StatusOr<std::string> HttpApi::OfRun(const std::string& run_id, const std:
   parameters.emplace("run_id", run_id);
   if (what.empty()) return Answer(parameters, runs_, &RunHandlers::GetRun);
   if (what == "estimates") return Answer(parameters, queries_, &QueryHandlers::ListEstimates);
+  if (what == "attention") {
+    return Answer(parameters, queries_, &QueryHandlers::ListAttentionEstimates);
+  }
   if (what == "scalars") return Answer(parameters, queries_, &QueryHandlers::ListScalars);
   if (what == "signals") return Answer(parameters, queries_, &QueryHandlers::ListSignals);
   if (what == "decisions") return Answer(parameters, queries_, &QueryHandlers::ListDecisions);
   if (what == "decision") return Answer(parameters, queries_, &QueryHandlers::GetDecision);
   if (what == "layers") return Answer(parameters, queries_, &QueryHandlers::GetLayerProfile);
-  return absl::NotFoundError(absl::StrCat("a run has no ", Quoted(what),
-                                          "; estimates, scalars, signals, decisions, decision and "
-                                          "layers are there; write / within a run's id as %2F"));
+  return absl::NotFoundError(
+      absl::StrCat("a run has no ", Quoted(what),
+                   "; estimates, attention, scalars, signals, decisions, "
+                   "decision and layers are there; write / within a run's id as %2F"));
 }
 
 }  // namespace dimwatch::server

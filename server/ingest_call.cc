@@ -24,11 +24,6 @@ absl::StatusOr<v1::IngestRequest> Parse(grpc::ByteBuffer& bytes) {
       "UTF-8; what was acknowledged before is kept");
 }
 
-// Reasons of rejection on /metrics.
-std::string ReasonOf(const absl::Status& status) {
-  return absl::IsUnimplemented(status) ? "unimplemented" : "invalid_argument";
-}
-
 }  // namespace
 
 IngestCall::IngestCall(grpc::CallbackServerContext& grpc_context, const IngestContext& context,
@@ -152,7 +147,7 @@ void IngestCall::Take(v1::IngestRequest request) {
 
 void IngestCall::Reject(std::int64_t seq, std::int64_t rows, const absl::Status& status,
                         std::string field, bool counted) {
-  if (!counted) context_.metrics.CountRejectedRows(ReasonOf(status), rows);
+  if (!counted) context_.metrics.CountRejectedRows("invalid_argument", rows);
   Log(LogLevel::kDebug, "item rejected",
       {{"run", run_id_}, {"seq", seq}, {"reason", status.message()}});
   v1::Nack nack;
@@ -181,6 +176,7 @@ void IngestCall::OnDurable(std::int64_t seq) {
 void IngestCall::OnChanges(const RunChanges& changes) {
   const std::lock_guard lock(mutex_);
   for (const EstimateRecord& record : changes.estimates) outbox_.Add(ToProto(record));
+  for (const AttentionRecord& record : changes.attention) outbox_.Add(ToProto(record));
   for (const SignalRecord& record : changes.signals) outbox_.Add(ToProto(record));
   for (const DecisionRecord& record : changes.decisions) {
     outbox_.Add(ToProto(ForJob(record.decision), record.create_time));

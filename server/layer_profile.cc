@@ -17,7 +17,7 @@ namespace {
 std::vector<ProbeIdentity> ProbesOf(const RunRecord& run, Split split) {
   std::vector<ProbeIdentity> probes;
   for (const ProbeSettings& probe : run.probes) {
-    if (probe.identity.split == split) probes.push_back(probe.identity);
+    if (probe.identity.split == split && !probe.attention) probes.push_back(probe.identity);
   }
   std::ranges::sort(probes, [](const ProbeIdentity& a, const ProbeIdentity& b) {
     if (a.layer != b.layer) return NaturalLess(a.layer, b.layer);

@@ -114,7 +114,7 @@ ServerMetrics::ServerMetrics()
                    .Name("dimwatch_grpc_server_handled_total")
                    .Help("RPCs that ended, by method and status code.")
                    .Register(registry_)),
-      rejected_rows_{{"nonfinite", 0}, {"invalid_argument", 0}, {"unimplemented", 0}} {}
+      rejected_rows_{{"nonfinite", 0}, {"invalid_argument", 0}} {}
 
 void ServerMetrics::SetEngineCosts(const EngineCosts& costs) {
   auto& family = prometheus::BuildGauge()

@@ -23,6 +23,12 @@ void Outbox::Add(v1::Estimate estimate) {
   AddEvent(std::move(event));
 }
 
+void Outbox::Add(v1::AttentionEstimate estimate) {
+  Event event{absl::StrCat("attention ", estimate.probe()), {}};
+  *event.response.mutable_attention() = std::move(estimate);
+  AddEvent(std::move(event));
+}
+
 void Outbox::Add(v1::Signal signal) {
   Event event{absl::StrCat("signal ", signal.signal(), " ", signal.probe()), {}};
   *event.response.mutable_signal() = std::move(signal);

@@ -19,6 +19,7 @@ class Outbox {
   void Ack(std::int64_t received_seq, std::int64_t durable_seq);
   void Nack(v1::Nack nack);
   void Add(v1::Estimate estimate);
+  void Add(v1::AttentionEstimate estimate);
   void Add(v1::Signal signal);
   void Add(v1::Decision decision);
   // The last message; everything added before goes first.

@@ -96,6 +96,7 @@ struct EventWriter {
   v1::WatchRunResponse& out;
 
   void operator()(const EstimateRecord& record) { *out.mutable_estimate() = ToProto(record); }
+  void operator()(const AttentionRecord& record) { *out.mutable_attention() = ToProto(record); }
   void operator()(const SignalRecord& record) { *out.mutable_signal() = ToProto(record); }
   void operator()(const DecisionRecord& record) {
     *out.mutable_decision() = ToProto(record.decision, record.create_time);
@@ -153,6 +154,18 @@ absl::Status QueryHandlers::ListEstimates(const v1::ListEstimatesRequest& reques
       request, *query,
       [&](const SeriesQuery& page) { return store_.ReadEstimates(request.run_id(), page); },
       [&](const EstimateRecord& record) { *response.add_estimates() = ToProto(record); });
+  if (next.ok()) response.set_next_page_token(*std::move(next));
+  return next.status();
+}
+
+absl::Status QueryHandlers::ListAttentionEstimates(const v1::ListAttentionEstimatesRequest& request,
+                                                   v1::ListAttentionEstimatesResponse& response) {
+  const absl::StatusOr<SeriesQuery> query = ReadSeriesQuery(request, request.probe());
+  if (!query.ok()) return query.status();
+  absl::StatusOr<std::string> next = FillSeriesPage(
+      request, *query,
+      [&](const SeriesQuery& page) { return store_.ReadAttention(request.run_id(), page); },
+      [&](const AttentionRecord& record) { *response.add_estimates() = ToProto(record); });
   if (next.ok()) response.set_next_page_token(*std::move(next));
   return next.status();
 }

@@ -29,6 +29,8 @@ class QueryHandlers {
 
   absl::Status ListEstimates(const v1::ListEstimatesRequest& request,
                              v1::ListEstimatesResponse& response);
+  absl::Status ListAttentionEstimates(const v1::ListAttentionEstimatesRequest& request,
+                                      v1::ListAttentionEstimatesResponse& response);
   absl::Status ListScalars(const v1::ListScalarsRequest& request,
                            v1::ListScalarsResponse& response);
   absl::Status ListSignals(const v1::ListSignalsRequest& request,

@@ -12,6 +12,14 @@ grpc::ServerUnaryReactor* QueryService::ListEstimates(grpc::CallbackServerContex
                   [=, this] { return query_handlers_.ListEstimates(*request, *response); });
 }
 
+grpc::ServerUnaryReactor* QueryService::ListAttentionEstimates(
+    grpc::CallbackServerContext* context, const v1::ListAttentionEstimatesRequest* request,
+    v1::ListAttentionEstimatesResponse* response) {
+  return RunUnary(context, handlers_, [=, this] {
+    return query_handlers_.ListAttentionEstimates(*request, *response);
+  });
+}
+
 grpc::ServerUnaryReactor* QueryService::ListScalars(grpc::CallbackServerContext* context,
                                                     const v1::ListScalarsRequest* request,
                                                     v1::ListScalarsResponse* response) {

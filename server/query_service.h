@@ -20,6 +20,9 @@ class QueryService final : public v1::QueryService::CallbackService {
   grpc::ServerUnaryReactor* ListEstimates(grpc::CallbackServerContext* context,
                                           const v1::ListEstimatesRequest* request,
                                           v1::ListEstimatesResponse* response) override;
+  grpc::ServerUnaryReactor* ListAttentionEstimates(
+      grpc::CallbackServerContext* context, const v1::ListAttentionEstimatesRequest* request,
+      v1::ListAttentionEstimatesResponse* response) override;
   grpc::ServerUnaryReactor* ListScalars(grpc::CallbackServerContext* context,
                                         const v1::ListScalarsRequest* request,
                                         v1::ListScalarsResponse* response) override;

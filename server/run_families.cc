@@ -31,6 +31,17 @@ enum Gauge {
   kLidScaleStandardError,
   kLidScaleDistance,
   kLidScaleStep,
+  kAttentionDimensionMean,
+  kAttentionDimensionStandardError,
+  kAttentionDimensionQuantile,
+  kAttentionDimensionPrompts,
+  kAttentionDimensionInvalidPrompts,
+  kAttentionDimensionChange,
+  kAttentionDimensionChangeStandardError,
+  kAttentionDimensionComplete,
+  kAttentionDimensionInfo,
+  kAttentionDimensionStep,
+  kAttentionDimensionTimestamp,
   kWindowFillRatio,
   kIndexRecallRatio,
   kIndexRecallLowRatio,
@@ -71,6 +82,28 @@ constexpr std::array<NameAndHelp, kGauges> kTexts = {{
     {"dimwatch_lid_scale_standard_error", "Standard error of dimwatch_lid_scale."},
     {"dimwatch_lid_scale_distance", "Mean distance of the two neighbors of dimwatch_lid_scale."},
     {"dimwatch_lid_scale_step", "Optimizer step of the newest scale profile."},
+    {"dimwatch_attention_dimension_mean",
+     "Mean attention-graph dimension of the newest prompts of a probe: how many positions all "
+     "heads "
+     "attend to. Higher is more expressive."},
+    {"dimwatch_attention_dimension_standard_error",
+     "Standard error of dimwatch_attention_dimension_mean."},
+    {"dimwatch_attention_dimension_quantile",
+     "Quantile of the attention-graph dimension over the newest prompts."},
+    {"dimwatch_attention_dimension_prompts", "Prompts that the mean is over."},
+    {"dimwatch_attention_dimension_invalid_prompts",
+     "Prompts left out because an attention weight was not finite."},
+    {"dimwatch_attention_dimension_change",
+     "Mean change since the baseline step, over the prompts in both."},
+    {"dimwatch_attention_dimension_change_standard_error",
+     "Standard error of dimwatch_attention_dimension_change; paired."},
+    {"dimwatch_attention_dimension_complete",
+     "1 if no prompt was lost and the mean has an error, otherwise 0."},
+    {"dimwatch_attention_dimension_info",
+     "Always 1; how attention is counted, and the baseline step, are in the labels."},
+    {"dimwatch_attention_dimension_step", "Optimizer step of the newest attention maps."},
+    {"dimwatch_attention_dimension_timestamp_seconds",
+     "When the newest attention-graph dimension was computed, since 1970."},
     {"dimwatch_window_fill_ratio", "Share of the probe's window that is filled."},
     {"dimwatch_index_recall_ratio", "Measured share of true neighbors that the index found."},
     {"dimwatch_index_recall_low_ratio", "Lower end of the 95 % interval of the index's recall."},
@@ -162,6 +195,33 @@ void WriteEstimate(const EstimateRecord& record, const Labels& labels, Writer& w
   writer.Set(kLidBiasBoundRatio, labels, estimate.bias_bound);
 }
 
+void WriteAttention(const AttentionRecord& record, const Labels& labels, Writer& writer) {
+  const AttentionEstimate& estimate = record.estimate;
+  if (estimate.standard_error) writer.Set(kAttentionDimensionMean, labels, estimate.mean);
+  writer.Set(kAttentionDimensionStandardError, labels, estimate.standard_error);
+  for (const Quantile& quantile : estimate.quantiles) {
+    writer.Set(kAttentionDimensionQuantile,
+               With(labels, "quantile", absl::StrCat(quantile.quantile)), quantile.value);
+  }
+  writer.Set(kAttentionDimensionPrompts, labels, static_cast<double>(estimate.prompts));
+  writer.Set(kAttentionDimensionInvalidPrompts, labels, static_cast<double>(estimate.invalid));
+  if (record.baseline_change) {
+    writer.Set(kAttentionDimensionChange, labels, record.baseline_change->mean);
+    writer.Set(kAttentionDimensionChangeStandardError, labels,
+               record.baseline_change->standard_error);
+  }
+  writer.Set(kAttentionDimensionComplete, labels, record.complete ? 1 : 0);
+  const AttentionSettings& settings = estimate.settings;
+  Labels info = With(labels, "epsilon", absl::StrCat(settings.epsilon));
+  info = With(std::move(info), "relative", settings.relative ? "true" : "false");
+  info = With(std::move(info), "heads", absl::StrCat(settings.heads));
+  info = With(std::move(info), "baseline_step",
+              record.baseline_step ? absl::StrCat(record.baseline_step->value) : "");
+  writer.Set(kAttentionDimensionInfo, info, 1);
+  writer.Set(kAttentionDimensionStep, labels, static_cast<double>(record.step.value));
+  writer.Set(kAttentionDimensionTimestamp, labels, Seconds(record.create_time));
+}
+
 // At most eight scales: kMaxScaleNeighbors.
 void WriteProfile(const EstimateRecord& record, const Labels& labels, Writer& writer) {
   for (const ScalePoint& point : record.scale_profile->gride) {
@@ -214,6 +274,9 @@ void WriteRun(const RunView& view, Writer& writer) {
   }
   for (const EstimateRecord& record : view.latest_profiles) {
     WriteProfile(record, With(labels, "probe", record.probe), writer);
+  }
+  for (const AttentionRecord& record : view.latest_attention) {
+    WriteAttention(record, With(labels, "probe", record.probe), writer);
   }
   WriteSignal(view, "", SignalKind::kStalled, labels, writer);
   for (const ScalarRecord& scalar : view.latest_scalars) {

@@ -1,5 +1,6 @@
 #include "src/base/npy.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
@@ -113,14 +114,14 @@ absl::StatusOr<DType> DTypeOf(const std::filesystem::path& path, const Header& h
                                 "'<f4', '<f8')"));
 }
 
+std::string ShapeText(const Header& header) {
+  return absl::StrCat("(", absl::StrJoin(header.shape, ", "), ")");
+}
+
 absl::Status CheckShape(const std::filesystem::path& path, const Header& header) {
-  const std::string shape = absl::StrCat("(", absl::StrJoin(header.shape, ", "), ")");
-  if (header.shape.size() != 2) {
-    return Bad(path, absl::StrCat("is ", header.shape.size(), "-dimensional, shape ", shape,
-                                  "; a 2-dimensional array of rows x components is needed"));
-  }
-  if (header.shape[0] == 0 || header.shape[1] == 0) {
-    return Bad(path, absl::StrCat("is empty, shape ", shape,
+  const bool empty = std::ranges::find(header.shape, std::uint64_t{0}) != header.shape.end();
+  if (empty || header.shape.empty()) {
+    return Bad(path, absl::StrCat("is empty, shape ", ShapeText(header),
                                   "; at least one row and one component are needed"));
   }
   if (header.fortran_order) {
@@ -133,55 +134,87 @@ absl::Status CheckShape(const std::filesystem::path& path, const Header& header)
 
 absl::Status CheckSize(const std::filesystem::path& path, const Header& header, DType dtype,
                        std::uint64_t file_bytes) {
-  const std::uint64_t rows = header.shape[0];
-  const std::uint64_t row_limit = UINT64_MAX / SizeOf(dtype) / rows;
+  std::uint64_t needed = SizeOf(dtype);
+  bool overflow = false;
+  for (const std::uint64_t extent : header.shape) {
+    overflow = overflow || extent > UINT64_MAX / needed;
+    needed = overflow ? UINT64_MAX : needed * extent;
+  }
   const std::uint64_t held = file_bytes - header.data_offset;
-  const bool overflow = header.shape[1] > row_limit;
-  const std::uint64_t needed = overflow ? UINT64_MAX : rows * header.shape[1] * SizeOf(dtype);
   if (held == needed && !overflow) return absl::OkStatus();
   return Bad(path, absl::StrCat(held < needed ? "is truncated: " : "is too long: ", held,
-                                " bytes of data where shape (", absl::StrJoin(header.shape, ", "),
-                                ") needs ",
+                                " bytes of data where shape ", ShapeText(header), " needs ",
                                 overflow ? "more than memory can hold" : absl::StrCat(needed)));
 }
 
-absl::StatusOr<PointCloud> ReadData(const std::filesystem::path& path, std::istream& in,
-                                    const Header& header, DType dtype) {
-  const std::size_t dim = header.shape[1];
-  std::vector<float> data(header.shape[0] * dim);
-  const std::size_t row_bytes = dim * SizeOf(dtype);
-  std::string row(row_bytes, '\0');
-  for (std::size_t i = 0; i < data.size(); i += dim) {
-    if (!in.read(row.data(), static_cast<std::streamsize>(row_bytes))) {
-      return Bad(path, "could not be read to its end");
-    }
-    DecodeComponents(dtype, row, std::span(data).subspan(i, dim));
-  }
-  return PointCloud(std::move(data), dim);
-}
+// A file that was found sound, up to its data.
+struct OpenFile {
+  std::ifstream in;
+  Header header;
+  DType dtype = DType::kF32;
+};
 
-}  // namespace
-
-absl::StatusOr<PointCloud> ReadNpy(const std::filesystem::path& path) {
+// `dimensions`: how many there must be; 0: any number.
+absl::StatusOr<OpenFile> Open(const std::filesystem::path& path, std::size_t dimensions) {
   std::error_code error;
   const std::uint64_t file_bytes = std::filesystem::file_size(path, error);
   if (error == std::errc::no_such_file_or_directory) {
     return absl::NotFoundError(absl::StrCat(Quoted(path.string()), ": no such file"));
   }
-  std::ifstream in(path, std::ios::binary);
-  if (error || !in) {
+  OpenFile file;
+  file.in.open(path, std::ios::binary);
+  if (error || !file.in) {
     return Bad(path, error ? error.message() : "cannot be opened for reading");
   }
   if (file_bytes == 0) return Bad(path, "is an empty file; a .npy array is needed");
-  const absl::StatusOr<Header> header = ReadHeader(path, in);
+  absl::StatusOr<Header> header = ReadHeader(path, file.in);
   if (!header.ok()) return header.status();
   const absl::StatusOr<DType> dtype = DTypeOf(path, *header);
   if (!dtype.ok()) return dtype.status();
-  if (absl::Status status = CheckShape(path, *header); !status.ok()) return status;
-  if (absl::Status status = CheckSize(path, *header, *dtype, file_bytes); !status.ok()) {
-    return status;
+  if (dimensions != 0 && header->shape.size() != dimensions) {
+    return Bad(path,
+               absl::StrCat("is ", header->shape.size(), "-dimensional, shape ", ShapeText(*header),
+                            "; a 2-dimensional array of rows x components is needed"));
   }
-  return ReadData(path, in, *header, *dtype);
+  absl::Status status = CheckShape(path, *header);
+  if (status.ok()) status = CheckSize(path, *header, *dtype, file_bytes);
+  if (!status.ok()) return status;
+  file.header = *std::move(header);
+  file.dtype = *dtype;
+  return file;
+}
+
+absl::Status ReadBytes(const std::filesystem::path& path, std::istream& in, std::string& bytes) {
+  if (in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()))) return absl::OkStatus();
+  return Bad(path, "could not be read to its end");
+}
+
+}  // namespace
+
+absl::StatusOr<PointCloud> ReadNpy(const std::filesystem::path& path) {
+  absl::StatusOr<OpenFile> file = Open(path, 2);
+  if (!file.ok()) return file.status();
+  const std::size_t dim = file->header.shape[1];
+  std::vector<float> data(file->header.shape[0] * dim);
+  std::string row(dim * SizeOf(file->dtype), '\0');
+  for (std::size_t i = 0; i < data.size(); i += dim) {
+    if (absl::Status status = ReadBytes(path, file->in, row); !status.ok()) return status;
+    DecodeComponents(file->dtype, row, std::span(data).subspan(i, dim));
+  }
+  return PointCloud(std::move(data), dim);
+}
+
+absl::StatusOr<NpyArray> ReadNpyArray(const std::filesystem::path& path) {
+  absl::StatusOr<OpenFile> file = Open(path, 0);
+  if (!file.ok()) return file.status();
+  NpyArray array;
+  array.dtype = file->dtype;
+  array.shape.assign(file->header.shape.begin(), file->header.shape.end());
+  std::size_t bytes = SizeOf(file->dtype);
+  for (const std::size_t extent : array.shape) bytes *= extent;
+  array.data.resize(bytes);
+  if (absl::Status status = ReadBytes(path, file->in, array.data); !status.ok()) return status;
+  return array;
 }
 
 absl::Status WriteNpy(const std::filesystem::path& path, std::span<const double> values) {

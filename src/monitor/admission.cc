@@ -4,7 +4,6 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -12,39 +11,47 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/names.h"
+#include "src/monitor/attention_admission.h"
+#include "src/monitor/rejection.h"
 
 namespace dimwatch {
 namespace {
 
 using Rejection = RunAdmission::Rejection;
 
-Rejection Reject(absl::Status status, std::string field) {
-  return {std::move(status), std::move(field), false};
-}
-
-Rejection Invalid(const std::string& field, const std::string& problem) {
-  return Reject(absl::InvalidArgumentError(absl::StrCat(field, ": ", problem)), field);
-}
-
 // The same arithmetic as the probe's window, without the rows.
-struct WindowMeter {
-  ProbeSettings settings;
-  std::optional<Step> newest;
-  bool open = false;
-  std::int64_t open_rows = 0;
+class WindowMeter {
+ public:
+  explicit WindowMeter(ProbeSettings settings) : settings_(std::move(settings)) {}
 
-  // Rows that the window would hold with this batch.
-  std::int64_t RowsWith(const SampleItem& item) const {
-    if (settings.window == WindowKind::kRolling) return settings.window_points;
-    const bool same = open && newest == item.step;
-    return item.rows + (same ? open_rows : 0);
+  // As declared; what was left open is as in the first batch.
+  const ProbeSettings& settings() const { return settings_; }
+  // Rows, or prompts, that the window would hold with this batch.
+  std::int64_t RowsWith(Step step, std::int64_t rows) const {
+    if (settings_.window == WindowKind::kRolling) return settings_.window_points;
+    const bool same = open_ && newest_ == step;
+    return rows + (same ? open_rows_ : 0);
   }
   void Add(const SampleItem& item) {
-    open_rows = RowsWith(item);
-    newest = item.step;
-    open = !item.snapshot_end;
-    settings.dim = static_cast<int>(item.dim);
+    Add(item.step, item.rows, item.snapshot_end);
+    settings_.dim = static_cast<int>(item.dim);
   }
+  void Add(const AttentionItem& item) {
+    Add(item.step, item.prompts, item.snapshot_end);
+    if (settings_.attention) settings_.attention->heads = static_cast<int>(item.heads);
+  }
+
+ private:
+  void Add(Step step, std::int64_t rows, bool snapshot_end) {
+    open_rows_ = RowsWith(step, rows);
+    newest_ = step;
+    open_ = !snapshot_end;
+  }
+
+  ProbeSettings settings_;
+  std::optional<Step> newest_;
+  bool open_ = false;
+  std::int64_t open_rows_ = 0;
 };
 
 using Meters = std::map<std::string, WindowMeter, std::less<>>;
@@ -66,6 +73,13 @@ absl::Status UnknownProbe(const std::string& name, const Meters& declared) {
                                           absl::StrJoin(names, ", "), more));
 }
 
+// `is`, with the heads of `was` where it leaves them open.
+std::optional<AttentionSettings> WithHeadsOf(const std::optional<AttentionSettings>& was,
+                                             std::optional<AttentionSettings> is) {
+  if (was && is && is->heads == 0) is->heads = was->heads;
+  return is;
+}
+
 // The first field in which two declarations of a probe differ, or empty.
 std::string Difference(const ProbeSettings& was, const ProbeSettings& is) {
   if (was.identity.split != is.identity.split) return "split";
@@ -75,25 +89,9 @@ std::string Difference(const ProbeSettings& was, const ProbeSettings& is) {
   if (was.estimate_every != is.estimate_every) return "estimate_every";
   if (was.estimator != is.estimator) return "estimator";
   if (was.aligned != is.aligned) return "aligned";
+  if (was.attention != WithHeadsOf(was.attention, is.attention)) return "attention";
   if (is.dim != 0 && was.dim != is.dim) return "dim";
   return "";
-}
-
-Rejection CheckSampleIds(const SampleItem& item) {
-  if (item.sample_ids.empty()) return {};
-  const auto count = static_cast<std::int64_t>(item.sample_ids.size());
-  if (count != item.rows) {
-    return Invalid(
-        "sample_ids",
-        absl::StrCat(count, " got; allowed are none, or one for each of the ", item.rows, " rows"));
-  }
-  std::unordered_set<std::int64_t> seen;
-  for (const std::int64_t id : item.sample_ids) {
-    if (!seen.insert(id).second) {
-      return Invalid("sample_ids", absl::StrCat(id, " got twice; each row needs an id of its own"));
-    }
-  }
-  return {};
 }
 
 // What is wrong with a batch whatever its probe.
@@ -122,7 +120,7 @@ Rejection CheckShape(const SampleItem& item, const RunLimits& limits) {
     return Invalid("data", absl::StrCat(bytes, " bytes got; ", item.rows, " rows of ", item.dim,
                                         " components of ", SizeOf(item.dtype), " bytes expected"));
   }
-  return CheckSampleIds(item);
+  return CheckIds("sample_ids", item.sample_ids, item.rows, "row");
 }
 
 }  // namespace
@@ -160,7 +158,7 @@ class RunAdmission::Impl {
                         limits_.max_probes, " (max_probes)")),
                     "config");
     }
-    const std::string field = Difference(known->second.settings, item.settings);
+    const std::string field = Difference(known->second.settings(), item.settings);
     if (field.empty()) return {};
     return Reject(absl::AlreadyExistsError(absl::StrCat(
                       "probe ", Quoted(name), " is declared already, with another ", field)),
@@ -171,14 +169,18 @@ class RunAdmission::Impl {
     const auto probe = probes_.find(item.probe);
     if (probe == probes_.end()) return Reject(UnknownProbe(item.probe, probes_), "probe");
     const WindowMeter& meter = probe->second;
-    if (meter.settings.dim != 0 && item.dim != meter.settings.dim) {
-      return Reject(
-          absl::InvalidArgumentError(absl::StrCat("probe ", Quoted(item.probe), ": dimension ",
-                                                  meter.settings.dim, " expected, got ", item.dim)),
-          "dim");
+    if (meter.settings().attention) {
+      return Invalid("probe", absl::StrCat(Quoted(item.probe),
+                                           " watches attention maps, and takes no samples"));
+    }
+    if (meter.settings().dim != 0 && item.dim != meter.settings().dim) {
+      return Reject(absl::InvalidArgumentError(absl::StrCat("probe ", Quoted(item.probe),
+                                                            ": dimension ", meter.settings().dim,
+                                                            " expected, got ", item.dim)),
+                    "dim");
     }
     if (Rejection rejection = CheckShape(item, limits_); !rejection.status.ok()) return rejection;
-    const std::int64_t rows = meter.RowsWith(item);
+    const std::int64_t rows = meter.RowsWith(item.step, item.rows);
     const auto row_bytes = item.dim * static_cast<std::int64_t>(sizeof(float));
     if (rows <= limits_.max_window_bytes / row_bytes) return {};
     return Reject(absl::ResourceExhaustedError(absl::StrCat(
@@ -186,6 +188,14 @@ class RunAdmission::Impl {
                       " components would take ", rows * row_bytes, " bytes; at most ",
                       limits_.max_window_bytes, " (max_window_bytes) are allowed")),
                   "rows");
+  }
+
+  Rejection CheckKind(const AttentionItem& item) const {
+    const auto probe = probes_.find(item.probe);
+    if (probe == probes_.end()) return Reject(UnknownProbe(item.probe, probes_), "probe");
+    const WindowMeter& meter = probe->second;
+    return CheckAttention(item, meter.settings(), meter.RowsWith(item.step, item.prompts),
+                          limits_.max_batch_bytes);
   }
 
   Rejection CheckKind(const ScalarItem& item) const {
@@ -211,10 +221,15 @@ class RunAdmission::Impl {
   }
 
   void Declare(const ProbeSettings& settings) {
-    probes_.try_emplace(settings.identity.name, WindowMeter{settings, {}, false, 0});
+    probes_.try_emplace(settings.identity.name, WindowMeter(settings));
   }
   void Take(const DeclarationItem& item) { Declare(item.settings); }
   void Take(const SampleItem& item) {
+    if (const auto probe = probes_.find(item.probe); probe != probes_.end()) {
+      probe->second.Add(item);
+    }
+  }
+  void Take(const AttentionItem& item) {
     if (const auto probe = probes_.find(item.probe); probe != probes_.end()) {
       probe->second.Add(item);
     }

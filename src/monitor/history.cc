@@ -8,7 +8,7 @@ namespace {
 
 struct Teller {
   RunJudge& judge;
-  double heartbeat_seconds;
+  const RunRecord& run;
 
   void operator()(const EstimateRecord& record) const {
     judge.Observe(record.probe, PointOf(record));
@@ -17,14 +17,22 @@ struct Teller {
     judge.ObserveScalar(record.name, record.step, record.value);
   }
   void operator()(const RewindRecord& record) const {
-    if (!record.probe.empty()) judge.Observe(record.probe, VoidedFrom(record.step));
+    if (IsJudged(record.probe)) judge.Observe(record.probe, VoidedFrom(record.step));
   }
   void operator()(const SignalRecord& record) const {
     if (record.signal.kind != SignalKind::kStalled) return;
-    judge.ObserveSilence(record.signal.state == SignalState::kFiring ? heartbeat_seconds : 0);
+    judge.ObserveSilence(record.signal.state == SignalState::kFiring ? run.signals.heartbeat_seconds
+                                                                     : 0);
   }
+  void operator()(const AttentionRecord&) const {}
   void operator()(const DecisionRecord&) const {}
   void operator()(const StateRecord&) const {}
+
+  bool IsJudged(const std::string& probe) const {
+    return std::ranges::any_of(run.probes, [&](const ProbeSettings& settings) {
+      return settings.identity.name == probe && !settings.attention;
+    });
+  }
 };
 
 const Signal* Find(const std::vector<Signal>& signals, const Signal& like) {
@@ -58,9 +66,11 @@ EstimatePoint VoidedFrom(Step step) {
 
 RunJudge JudgeHistory(const RunRecord& run, const std::vector<EventRecord>& history) {
   RunJudge judge(run.signals, run.policy);
-  for (const ProbeSettings& probe : run.probes) judge.AddProbe(probe.identity);
+  for (const ProbeSettings& probe : run.probes) {
+    if (!probe.attention) judge.AddProbe(probe.identity);
+  }
   for (const EventRecord& event : history) {
-    std::visit(Teller{judge, run.signals.heartbeat_seconds}, event);
+    std::visit(Teller{judge, run}, event);
   }
   return judge;
 }

@@ -40,6 +40,7 @@ struct RunView {
   std::vector<Signal> signals;  // not kInactive
   std::vector<EstimateRecord> latest_estimates;
   std::vector<EstimateRecord> latest_profiles;  // the newest of each probe with a scale profile
+  std::vector<AttentionRecord> latest_attention;
   std::vector<ScalarRecord> latest_scalars;
 };
 

@@ -25,14 +25,20 @@ class Session final : public IngestSession {
   const std::shared_ptr<SessionChannel> channel_;
 };
 
+// Of samples the rows, of attention maps the prompts.
 std::int64_t RowsOf(const IngestItem& item) {
-  const auto* samples = std::get_if<SampleItem>(&item);
-  return samples ? std::max<std::int64_t>(samples->rows, 0) : 0;
+  if (const auto* samples = std::get_if<SampleItem>(&item)) {
+    return std::max<std::int64_t>(samples->rows, 0);
+  }
+  const auto* attention = std::get_if<AttentionItem>(&item);
+  return attention ? std::max<std::int64_t>(attention->prompts, 0) : 0;
 }
 
 std::int64_t DataBytesOf(const IngestItem& item) {
   const auto* samples = std::get_if<SampleItem>(&item);
-  return samples ? static_cast<std::int64_t>(samples->data.size()) : 0;
+  const auto* attention = std::get_if<AttentionItem>(&item);
+  const std::string* data = samples ? &samples->data : attention ? &attention->data : nullptr;
+  return data ? static_cast<std::int64_t>(data->size()) : 0;
 }
 
 absl::Status Ended(const RunRecord& run) {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "src/monitor/attention_track.h"
 #include "src/monitor/history.h"
 #include "src/monitor/probe_track.h"
 #include "src/signal/judge.h"
@@ -40,6 +41,8 @@ class RunPipeline::Impl {
         kept |= Take(*samples, std::move(updates[i]), changes);
       } else if (const auto* scalars = std::get_if<ScalarItem>(items[i])) {
         kept |= Take(*scalars, changes);
+      } else if (const auto* attention = std::get_if<AttentionItem>(items[i])) {
+        kept |= Take(*attention, changes);
       } else {
         kept |= Take(std::get<DeclarationItem>(*items[i]));
       }
@@ -54,6 +57,8 @@ class RunPipeline::Impl {
   void Rebuild(const IngestItem& item) {
     if (const auto* samples = std::get_if<SampleItem>(&item)) {
       if (ProbeTrack* track = Find(samples->probe)) track->Refill(*samples);
+    } else if (const auto* attention = std::get_if<AttentionItem>(&item)) {
+      if (AttentionTrack* track = FindAttention(attention->probe)) track->Refill(*attention);
     }
   }
 
@@ -62,6 +67,11 @@ class RunPipeline::Impl {
     Revive(changes);
     for (ProbeTrack& track : tracks_) {
       if (std::optional<EstimateRecord> estimate = track.Close()) {
+        Record(std::move(*estimate), changes);
+      }
+    }
+    for (AttentionTrack& track : attention_tracks_) {
+      if (std::optional<AttentionRecord> estimate = track.Close()) {
         Record(std::move(*estimate), changes);
       }
     }
@@ -117,18 +127,34 @@ class RunPipeline::Impl {
   const RunJudge& judge() const { return judge_; }
   absl::Time decision_time() const { return decision_time_; }
   const std::vector<ProbeTrack>& tracks() const { return tracks_; }
+  const std::vector<AttentionTrack>& attention_tracks() const { return attention_tracks_; }
   const std::map<std::string, ScalarRecord>& scalars() const { return scalars_; }
   std::int64_t nonfinite_rows() const { return nonfinite_rows_; }
 
  private:
   void AddTrack(const ProbeSettings& settings) {
-    tracks_.emplace_back(settings, pool_, clock_, costs_);
+    if (settings.attention) {
+      attention_tracks_.emplace_back(settings, clock_);
+    } else {
+      tracks_.emplace_back(settings, pool_, clock_, costs_);
+    }
   }
 
-  ProbeTrack* Find(const std::string& probe) {
+  template <typename Track>
+  static Track* FindIn(std::vector<Track>& tracks, const std::string& probe) {
     const auto track = std::ranges::find_if(
-        tracks_, [&](const ProbeTrack& t) { return t.settings().identity.name == probe; });
-    return track == tracks_.end() ? nullptr : &*track;
+        tracks, [&](const Track& t) { return t.settings().identity.name == probe; });
+    return track == tracks.end() ? nullptr : &*track;
+  }
+  ProbeTrack* Find(const std::string& probe) { return FindIn(tracks_, probe); }
+  AttentionTrack* FindAttention(const std::string& probe) {
+    return FindIn(attention_tracks_, probe);
+  }
+  // What the first batch settled is known from now on.
+  void Declare(const ProbeSettings& settings) {
+    *std::ranges::find_if(run_.probes, [&](const ProbeSettings& probe) {
+      return probe.identity.name == settings.identity.name;
+    }) = settings;
   }
 
   RunChanges OfRun() const {
@@ -158,23 +184,37 @@ class RunPipeline::Impl {
 
   // Each returns whether anything must be kept.
   bool Take(const DeclarationItem& item) {
-    if (Find(item.settings.identity.name)) return false;
+    const std::string& name = item.settings.identity.name;
+    if (Find(name) || FindAttention(name)) return false;
     run_.probes.push_back(item.settings);
     AddTrack(item.settings);
-    judge_.AddProbe(item.settings.identity);
+    if (!item.settings.attention) judge_.AddProbe(item.settings.identity);
     return true;
   }
 
   bool Take(const SampleItem& item, ProbeTrack::Update update, RunChanges& changes) {
     const ProbeTrack* track = Find(item.probe);
     nonfinite_rows_ += update.nonfinite_rows;
-    run_.probes[static_cast<std::size_t>(track - tracks_.data())].dim = track->settings().dim;
+    Declare(track->settings());
     SawStep(item.step);
     if (update.rewound_to) {
       changes.rewinds.push_back({NextCursor(), item.probe, "", *update.rewound_to});
       Record(judge_.Observe(item.probe, VoidedFrom(*update.rewound_to)), changes);
     }
     for (EstimateRecord& estimate : update.estimates) Record(std::move(estimate), changes);
+    return update.rewound_to || !update.estimates.empty();
+  }
+
+  bool Take(const AttentionItem& item, RunChanges& changes) {
+    AttentionTrack* track = FindAttention(item.probe);
+    AttentionTrack::Update update = track->Add(item);
+    nonfinite_rows_ += update.invalid_prompts;
+    Declare(track->settings());
+    SawStep(item.step);
+    if (update.rewound_to) {
+      changes.rewinds.push_back({NextCursor(), item.probe, "", *update.rewound_to});
+    }
+    for (AttentionRecord& estimate : update.estimates) Record(std::move(estimate), changes);
     return update.rewound_to || !update.estimates.empty();
   }
 
@@ -210,6 +250,11 @@ class RunPipeline::Impl {
     Record(judgement, changes);
   }
 
+  void Record(AttentionRecord estimate, RunChanges& changes) {
+    estimate.cursor = NextCursor();
+    changes.attention.push_back(std::move(estimate));
+  }
+
   void Record(const Judgement& judgement, RunChanges& changes) {
     const absl::Time now = clock_.Now();
     for (const Signal& signal : judgement.signals) {
@@ -230,6 +275,10 @@ class RunPipeline::Impl {
   }
   void Remember(const RewindRecord& record) {
     if (ProbeTrack* track = Find(record.probe)) track->RestoreRewind(record.step);
+    if (AttentionTrack* track = FindAttention(record.probe)) track->RestoreRewind(record.step);
+  }
+  void Remember(const AttentionRecord& record) {
+    if (AttentionTrack* track = FindAttention(record.probe)) track->RestoreEstimate(record);
   }
   void Remember(const ScalarRecord& record) { scalars_[record.name] = record; }
   void Remember(const DecisionRecord& record) { decision_time_ = record.create_time; }
@@ -245,7 +294,8 @@ class RunPipeline::Impl {
   EngineCosts costs_;
   RunJudge judge_;
   absl::Time decision_time_;
-  std::vector<ProbeTrack> tracks_;               // as run_.probes
+  std::vector<ProbeTrack> tracks_;
+  std::vector<AttentionTrack> attention_tracks_;
   std::map<std::string, ScalarRecord> scalars_;  // the newest of each
   std::int64_t nonfinite_rows_ = 0;
 };
@@ -309,6 +359,14 @@ std::vector<EstimateRecord> RunPipeline::latest_profiles() const {
   return latest;
 }
 
+std::vector<AttentionRecord> RunPipeline::latest_attention() const {
+  std::vector<AttentionRecord> latest;
+  for (const AttentionTrack& track : impl_->attention_tracks()) {
+    if (track.latest()) latest.push_back(*track.latest());
+  }
+  return latest;
+}
+
 std::vector<ScalarRecord> RunPipeline::latest_scalars() const {
   std::vector<ScalarRecord> latest;
   for (const auto& [name, record] : impl_->scalars()) latest.push_back(record);
@@ -320,12 +378,16 @@ std::int64_t RunPipeline::first_needed_seq() const {
   for (const ProbeTrack& track : impl_->tracks()) {
     if (const auto needed = track.first_needed_seq()) first = std::min(first, *needed);
   }
+  for (const AttentionTrack& track : impl_->attention_tracks()) {
+    if (const auto needed = track.first_needed_seq()) first = std::min(first, *needed);
+  }
   return first;
 }
 
 std::int64_t RunPipeline::window_bytes() const {
   std::int64_t bytes = 0;
   for (const ProbeTrack& track : impl_->tracks()) bytes += track.bytes();
+  for (const AttentionTrack& track : impl_->attention_tracks()) bytes += track.bytes();
   return bytes;
 }
 

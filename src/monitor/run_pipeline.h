@@ -69,12 +69,14 @@ class RunPipeline {
   std::vector<EstimateRecord> latest_estimates() const;
   // The newest of each probe that carries a scale profile, likewise.
   std::vector<EstimateRecord> latest_profiles() const;
+  // The newest of each probe of attention maps, likewise.
+  std::vector<AttentionRecord> latest_attention() const;
   // The newest value of each scalar.
   std::vector<ScalarRecord> latest_scalars() const;
   // Items from this seq on are needed to rebuild the windows.
   std::int64_t first_needed_seq() const;
   std::int64_t window_bytes() const;
-  // Rows given to Apply that held a NaN or an infinity.
+  // Rows, and prompts, given to Apply that held a NaN or an infinity.
   std::int64_t nonfinite_rows() const;
 
  private:

@@ -206,6 +206,7 @@ void RunActor::Publish(const RunRecord& run) {
     view->signals = pipeline_->signals();
     view->latest_estimates = pipeline_->latest_estimates();
     view->latest_profiles = pipeline_->latest_profiles();
+    view->latest_attention = pipeline_->latest_attention();
     view->latest_scalars = pipeline_->latest_scalars();
     window_bytes_ = pipeline_->window_bytes();
   }

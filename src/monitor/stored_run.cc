@@ -86,7 +86,7 @@ absl::Status ReadLatest(Store& store, RunView& view) {
   const std::string& run_id = view.run.run_id;
   for (const bool profiles : {false, true}) {
     for (const ProbeSettings& probe : view.run.probes) {
-      if (profiles && probe.scale_every == 0) continue;
+      if (probe.attention || (profiles && probe.scale_every == 0)) continue;
       auto tail = ReadTail<EstimateRecord>(probe.identity.name, *view.run.last_step, 1,
                                            [&](SeriesQuery query) {
                                              query.with_scale_profile = profiles;
@@ -96,6 +96,14 @@ absl::Status ReadLatest(Store& store, RunView& view) {
       auto& latest = profiles ? view.latest_profiles : view.latest_estimates;
       if (!tail->empty()) latest.push_back(std::move(tail->back()));
     }
+  }
+  for (const ProbeSettings& probe : view.run.probes) {
+    if (!probe.attention) continue;
+    auto tail = ReadTail<AttentionRecord>(
+        probe.identity.name, *view.run.last_step, 1,
+        [&](const SeriesQuery& query) { return store.ReadAttention(run_id, query); });
+    if (!tail.ok()) return tail.status();
+    if (!tail->empty()) view.latest_attention.push_back(std::move(tail->back()));
   }
   auto tail = ReadTail<ScalarRecord>(
       "", *view.run.last_step, static_cast<std::size_t>(kPage),

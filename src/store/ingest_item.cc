@@ -20,10 +20,27 @@ struct Bytes {
     for (const auto& [name, value] : item.values) sum += Size(name) + kMapNode;
     return sum;
   }
+  std::int64_t operator()(const AttentionItem& item) const {
+    const std::size_t numbers = item.dimensions.size() + item.prompt_ids.size();
+    const std::size_t positions = item.first_positions.size() + item.query_positions.size();
+    return Size(item.probe) + Size(item.data) +
+           static_cast<std::int64_t>(numbers * sizeof(std::int64_t) +
+                                     positions * sizeof(std::int32_t));
+  }
   static constexpr std::int64_t kMapNode = 48;  // links, color and value of a node
 };
 
 }  // namespace
+
+AttentionRows AttentionRowsOf(const AttentionItem& item) {
+  return {.dtype = item.dtype,
+          .prompts = static_cast<std::size_t>(item.prompts),
+          .heads = static_cast<std::size_t>(item.heads),
+          .positions = static_cast<std::size_t>(item.positions),
+          .data = item.data,
+          .first_positions = item.first_positions,
+          .query_positions = item.query_positions};
+}
 
 std::int64_t SeqOf(const IngestItem& item) {
   return std::visit([](const auto& kind) { return kind.seq; }, item);

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/attention/attended.h"
 #include "src/base/dtype.h"
 #include "src/base/types.h"
 #include "src/window/settings.h"
@@ -39,7 +40,30 @@ struct ScalarItem {
   std::map<std::string, double> values;  // finite
 };
 
-using IngestItem = std::variant<DeclarationItem, SampleItem, ScalarItem>;
+// Attention maps of one probe at one step; either `data` or `dimensions` has something of every
+// prompt (src/attention/attended.h).
+struct AttentionItem {
+  std::int64_t seq = 0;
+  std::string probe;
+  Step step;
+  DType dtype = DType::kF32;
+  std::int64_t prompts = 0;
+  std::int64_t heads = 0;
+  std::int64_t positions = 0;
+  std::string data;                           // prompts x heads x positions, as AttentionRows
+  std::vector<std::int64_t> dimensions;       // or ID_eps of each prompt, as the client counted it
+  std::vector<std::int64_t> prompt_ids;       // empty, or one per prompt
+  std::vector<std::int32_t> first_positions;  // likewise, with `data` only
+  std::vector<std::int32_t> query_positions;  // likewise
+  std::int64_t invalid_prompts = 0;           // with `dimensions`: left out, not finite
+  std::int64_t dropped_prompts = 0;           // of this step, that the client dropped
+  bool snapshot_end = false;
+};
+
+using IngestItem = std::variant<DeclarationItem, SampleItem, ScalarItem, AttentionItem>;
+
+// The maps of an item that holds `data`. Lives no longer than it.
+AttentionRows AttentionRowsOf(const AttentionItem& item);
 
 std::int64_t SeqOf(const IngestItem& item);
 // Approximate memory it takes, in bytes.

@@ -14,7 +14,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the log is little-endian");
 
-enum class Kind : std::uint8_t { kDeclaration = 1, kSamples = 2, kScalars = 3 };
+enum class Kind : std::uint8_t { kDeclaration = 1, kSamples = 2, kScalars = 3, kAttention = 4 };
 
 class Writer {
  public:
@@ -28,6 +28,11 @@ class Writer {
   void Put(std::string_view text) {
     Put(static_cast<std::uint64_t>(text.size()));
     bytes_.append(text);
+  }
+  template <typename Number>
+  void Put(const std::vector<Number>& numbers) {
+    Put(static_cast<std::uint64_t>(numbers.size()));
+    for (const Number number : numbers) Put(number);
   }
   std::string Take() { return std::move(bytes_); }
 
@@ -50,6 +55,13 @@ class Reader {
     std::uint64_t size = 0;
     Take(size);
     text = TakeBytes(size);
+  }
+  template <typename Number>
+  void Take(std::vector<Number>& numbers) {
+    std::uint64_t count = 0;
+    TakeCount(count, sizeof(Number));
+    numbers.resize(count);
+    for (Number& number : numbers) Take(number);
   }
   // At most as many as there can be.
   void TakeCount(std::uint64_t& count, std::size_t bytes_each) {
@@ -99,8 +111,7 @@ absl::StatusOr<EncodedItem> Encode(const SampleItem& item) {
   writer.Put(item.dim);
   writer.Put(static_cast<std::uint8_t>(item.snapshot_end));
   writer.Put(item.dropped_rows);
-  writer.Put(static_cast<std::uint64_t>(item.sample_ids.size()));
-  for (const std::int64_t id : item.sample_ids) writer.Put(id);
+  writer.Put(item.sample_ids);
   return EncodedItem{writer.Take(), item.data};
 }
 
@@ -114,6 +125,25 @@ absl::StatusOr<EncodedItem> Encode(const ScalarItem& item) {
     writer.Put(value);
   }
   return EncodedItem{writer.Take(), {}};
+}
+
+absl::StatusOr<EncodedItem> Encode(const AttentionItem& item) {
+  Writer writer;
+  PutHeader(writer, Kind::kAttention, item.seq);
+  writer.Put(item.probe);
+  writer.Put(item.step.value);
+  writer.Put(static_cast<std::uint8_t>(item.dtype));
+  writer.Put(item.prompts);
+  writer.Put(item.heads);
+  writer.Put(item.positions);
+  writer.Put(item.dimensions);
+  writer.Put(item.prompt_ids);
+  writer.Put(item.first_positions);
+  writer.Put(item.query_positions);
+  writer.Put(item.invalid_prompts);
+  writer.Put(item.dropped_prompts);
+  writer.Put(static_cast<std::uint8_t>(item.snapshot_end));
+  return EncodedItem{writer.Take(), item.data};
 }
 
 std::optional<IngestItem> DecodeDeclaration(std::int64_t seq, Reader& reader) {
@@ -131,7 +161,6 @@ std::optional<IngestItem> DecodeSamples(std::int64_t seq, Reader& reader) {
   std::int32_t rank = 0;
   std::uint8_t dtype = 0;
   std::uint8_t snapshot_end = 0;
-  std::uint64_t ids = 0;
   reader.Take(item.probe);
   reader.Take(item.step.value);
   reader.Take(rank);
@@ -140,9 +169,7 @@ std::optional<IngestItem> DecodeSamples(std::int64_t seq, Reader& reader) {
   reader.Take(item.dim);
   reader.Take(snapshot_end);
   reader.Take(item.dropped_rows);
-  reader.TakeCount(ids, sizeof(std::int64_t));
-  item.sample_ids.resize(ids);
-  for (std::int64_t& id : item.sample_ids) reader.Take(id);
+  reader.Take(item.sample_ids);
   if (!reader.ok() || dtype > static_cast<std::uint8_t>(DType::kF64)) return std::nullopt;
   item.rank = rank;
   item.dtype = static_cast<DType>(dtype);
@@ -166,6 +193,31 @@ std::optional<IngestItem> DecodeScalars(std::int64_t seq, Reader& reader) {
   return item;
 }
 
+std::optional<IngestItem> DecodeAttention(std::int64_t seq, Reader& reader) {
+  AttentionItem item;
+  item.seq = seq;
+  std::uint8_t dtype = 0;
+  std::uint8_t snapshot_end = 0;
+  reader.Take(item.probe);
+  reader.Take(item.step.value);
+  reader.Take(dtype);
+  reader.Take(item.prompts);
+  reader.Take(item.heads);
+  reader.Take(item.positions);
+  reader.Take(item.dimensions);
+  reader.Take(item.prompt_ids);
+  reader.Take(item.first_positions);
+  reader.Take(item.query_positions);
+  reader.Take(item.invalid_prompts);
+  reader.Take(item.dropped_prompts);
+  reader.Take(snapshot_end);
+  if (!reader.ok() || dtype > static_cast<std::uint8_t>(DType::kF64)) return std::nullopt;
+  item.dtype = static_cast<DType>(dtype);
+  item.snapshot_end = snapshot_end != 0;
+  item.data = reader.TakeRest();
+  return item;
+}
+
 }  // namespace
 
 absl::StatusOr<EncodedItem> EncodeItem(const IngestItem& item) {
@@ -185,6 +237,8 @@ std::optional<IngestItem> DecodeItem(std::string_view bytes) {
       return DecodeSamples(seq, reader);
     case Kind::kScalars:
       return DecodeScalars(seq, reader);
+    case Kind::kAttention:
+      return DecodeAttention(seq, reader);
   }
   return std::nullopt;
 }

@@ -38,6 +38,16 @@ void VisitFields(Visitor& visit, Record& record) {
 }
 
 template <typename Visitor, typename Record>
+requires std::same_as<std::remove_const_t<Record>, AttentionRecord>
+void VisitFields(Visitor& visit, Record& record) {
+  auto& estimate = record.estimate;
+  visit(record.cursor, record.probe, record.step, record.complete, record.incomplete_reason,
+        estimate.settings, estimate.mean, estimate.std, estimate.standard_error, estimate.quantiles,
+        estimate.prompts, estimate.invalid, record.baseline_step, record.baseline_change,
+        record.baseline, record.create_time);
+}
+
+template <typename Visitor, typename Record>
 requires std::same_as<std::remove_const_t<Record>, ScalarRecord>
 void VisitFields(Visitor& visit, Record& record) {
   visit(record.cursor, record.name, record.step, record.value);
@@ -126,10 +136,12 @@ class Reader {
   void Take(Step& value) { value.value = query_.Int(); }
   void Take(absl::Time& value) { value = absl::FromUnixNanos(query_.Int()); }
   void Take(std::optional<double>& value) { value = query_.OptionalReal(); }
-  void Take(std::optional<ScaleProfile>& value) {
+  template <typename Value>
+  requires requires(const Value& value) { ToJson(value); }
+  void Take(std::optional<Value>& value) {
     const std::optional<std::string> text = query_.OptionalText();
     if (!text.has_value()) return;
-    absl::StatusOr<ScaleProfile> parsed = FromJson<ScaleProfile>(*text);
+    absl::StatusOr<Value> parsed = FromJson<Value>(*text);
     status_.Update(parsed.status());
     if (parsed.ok()) value = *std::move(parsed);
   }
@@ -235,6 +247,7 @@ absl::StatusOr<Record> TakeRecord(SqliteQuery& query) {
 }
 
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const EstimateRecord&);
+template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const AttentionRecord&);
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const ScalarRecord&);
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const SignalRecord&);
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const DecisionRecord&);
@@ -242,6 +255,7 @@ template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const Rewind
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const StateRecord&);
 template absl::StatusOr<RunRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<EstimateRecord> TakeRecord(SqliteQuery&);
+template absl::StatusOr<AttentionRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<ScalarRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<SignalRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<DecisionRecord> TakeRecord(SqliteQuery&);

@@ -15,7 +15,7 @@
 namespace dimwatch {
 
 // The table of a kind of record, and its columns in the order in which they are bound and read.
-// For RunRecord and the six kinds of EventRecord.
+// For RunRecord and every kind of EventRecord.
 template <typename Record>
 struct RecordTable;
 
@@ -36,6 +36,13 @@ struct RecordTable<EstimateRecord> {
       "recall, seconds, enough_points, window_fill, rolling_mean, paired_change, "
       "paired_change_standard_error, create_time, harmonic_mean, harmonic_mean_standard_error, "
       "near_duplicates, scale_profile, recall_low, bias_bound, engine_reason, enough_recall";
+};
+template <>
+struct RecordTable<AttentionRecord> {
+  static constexpr const char* kName = "attention";
+  static constexpr const char* kColumns =
+      "cursor, probe, step, complete, incomplete_reason, settings, mean, std, standard_error, "
+      "quantiles, prompts, invalid, baseline_step, baseline_change, baseline, create_time";
 };
 template <>
 struct RecordTable<ScalarRecord> {

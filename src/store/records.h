@@ -1,6 +1,7 @@
 // What survives a restart. Plain values; `cursor` is the position of a record in its run's history,
-// strictly increasing over all kinds. A series holds one record per step: a probe's estimates and a
-// name's scalars are voided by a rewind before a step comes again.
+// strictly increasing over all kinds. A series holds one record per step: a probe's estimates (of
+// its LID, or of its attention) and a name's scalars are voided by a rewind before a step comes
+// again.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "src/attention/estimate.h"
 #include "src/base/types.h"
 #include "src/lid/cloud_estimate.h"
 #include "src/lid/scale_profile.h"
@@ -61,6 +63,20 @@ struct EstimateRecord {
   absl::Time create_time;
 };
 
+struct AttentionRecord {
+  std::int64_t cursor = 0;
+  std::string probe;
+  Step step;
+  bool complete = true;
+  std::string incomplete_reason;
+  AttentionEstimate estimate;
+  // Since the probe's first complete estimate whose prompts are known again: the baseline.
+  std::optional<Step> baseline_step;
+  std::optional<AttentionChange> baseline_change;
+  std::vector<PromptDimension> baseline;  // of the baseline itself: what later steps compare with
+  absl::Time create_time;
+};
+
 struct ScalarRecord {
   std::int64_t cursor = 0;  // shared by the scalars of one batch
   std::string name;
@@ -102,6 +118,7 @@ struct RunChanges {
   RunRecord run;  // as it stands after the changes
   std::vector<RewindRecord> rewinds;
   std::vector<EstimateRecord> estimates;
+  std::vector<AttentionRecord> attention;
   std::vector<ScalarRecord> scalars;
   std::vector<SignalRecord> signals;
   std::vector<DecisionRecord> decisions;

@@ -45,6 +45,22 @@ json Encode(const EstimatorSettings& settings) {
           {"duplicate_tolerance", Encode(settings.duplicate_tolerance)}};
 }
 
+json Encode(const AttentionSettings& settings) {
+  return {{"epsilon", Encode(settings.epsilon)},
+          {"relative", settings.relative},
+          {"heads", settings.heads}};
+}
+
+json Encode(const AttentionChange& change) {
+  return {{"mean", Encode(change.mean)},
+          {"standard_error", Encode(change.standard_error)},
+          {"prompts", change.prompts}};
+}
+
+json Encode(const PromptDimension& prompt) {
+  return json::array({prompt.prompt, prompt.dimension});
+}
+
 json Encode(const ProbeSettings& probe) {
   return {{"probe", probe.identity.name},
           {"split", EnumName(probe.identity.split)},
@@ -55,7 +71,8 @@ json Encode(const ProbeSettings& probe) {
           {"estimator", Encode(probe.estimator)},
           {"aligned", probe.aligned},
           {"dim", probe.dim},
-          {"scale_every", probe.scale_every}};
+          {"scale_every", probe.scale_every},
+          {"attention", probe.attention ? Encode(*probe.attention) : json(nullptr)}};
 }
 
 json Encode(const SignalSettings& settings) {
@@ -148,6 +165,28 @@ void Decode(const json& from, double& value) {
   }
 }
 
+void Decode(const json& from, AttentionSettings& value) {
+  Decode(from.at("epsilon"), value.epsilon);
+  Decode(from.at("relative"), value.relative);
+  Decode(from.at("heads"), value.heads);
+}
+
+void Decode(const json& from, AttentionChange& value) {
+  Decode(from.at("mean"), value.mean);
+  Decode(from.at("standard_error"), value.standard_error);
+  Decode(from.at("prompts"), value.prompts);
+}
+
+void Decode(const json& from, PromptDimension& value) {
+  Decode(from.at(0), value.prompt);
+  Decode(from.at(1), value.dimension);
+}
+
+template <typename Value>
+void Decode(const json& from, std::optional<Value>& value) {
+  if (!from.is_null()) Decode(from, value.emplace());
+}
+
 // A setting that older files lack.
 template <typename Value>
 void DecodeNewer(const json& from, const char* key, Value& value) {
@@ -183,6 +222,7 @@ void Decode(const json& from, ProbeSettings& value) {
   Decode(from.at("aligned"), value.aligned);
   Decode(from.at("dim"), value.dim);
   DecodeNewer(from, "scale_every", value.scale_every);
+  DecodeNewer(from, "attention", value.attention);
 }
 
 void Decode(const json& from, SignalSettings& value) {
@@ -194,10 +234,6 @@ void Decode(const json& from, SignalSettings& value) {
   Decode(from.at("heartbeat_seconds"), value.heartbeat_seconds);
   Decode(from.at("collapse_lid"), value.collapse_lid);
   Decode(from.at("collapse_ratio"), value.collapse_ratio);
-}
-
-void Decode(const json& from, std::optional<double>& value) {
-  if (!from.is_null()) Decode(from, value.emplace());
 }
 
 void Decode(const json& from, ScalePoint& value) {
@@ -243,6 +279,11 @@ absl::StatusOr<std::string> ToJson(const std::vector<ProbeSettings>& probes) {
   return Dump(probes);
 }
 absl::StatusOr<std::string> ToJson(const EstimatorSettings& settings) { return Dump(settings); }
+absl::StatusOr<std::string> ToJson(const AttentionSettings& settings) { return Dump(settings); }
+absl::StatusOr<std::string> ToJson(const AttentionChange& change) { return Dump(change); }
+absl::StatusOr<std::string> ToJson(const std::vector<PromptDimension>& prompts) {
+  return Dump(prompts);
+}
 absl::StatusOr<std::string> ToJson(const SignalSettings& settings) { return Dump(settings); }
 absl::StatusOr<std::string> ToJson(const PolicySettings& settings) { return Dump(settings); }
 absl::StatusOr<std::string> ToJson(const std::vector<Quantile>& quantiles) {
@@ -271,6 +312,9 @@ absl::StatusOr<Value> FromJson(std::string_view text) {
 template absl::StatusOr<ProbeSettings> FromJson(std::string_view);
 template absl::StatusOr<std::vector<ProbeSettings>> FromJson(std::string_view);
 template absl::StatusOr<EstimatorSettings> FromJson(std::string_view);
+template absl::StatusOr<AttentionSettings> FromJson(std::string_view);
+template absl::StatusOr<AttentionChange> FromJson(std::string_view);
+template absl::StatusOr<std::vector<PromptDimension>> FromJson(std::string_view);
 template absl::StatusOr<SignalSettings> FromJson(std::string_view);
 template absl::StatusOr<PolicySettings> FromJson(std::string_view);
 template absl::StatusOr<std::vector<Quantile>> FromJson(std::string_view);

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "src/attention/estimate.h"
 #include "src/lid/cloud_estimate.h"
 #include "src/lid/scale_profile.h"
 #include "src/signal/types.h"
@@ -20,6 +21,9 @@ namespace dimwatch {
 absl::StatusOr<std::string> ToJson(const ProbeSettings& probe);
 absl::StatusOr<std::string> ToJson(const std::vector<ProbeSettings>& probes);
 absl::StatusOr<std::string> ToJson(const EstimatorSettings& settings);
+absl::StatusOr<std::string> ToJson(const AttentionSettings& settings);
+absl::StatusOr<std::string> ToJson(const AttentionChange& change);
+absl::StatusOr<std::string> ToJson(const std::vector<PromptDimension>& prompts);
 absl::StatusOr<std::string> ToJson(const SignalSettings& settings);
 absl::StatusOr<std::string> ToJson(const PolicySettings& settings);
 absl::StatusOr<std::string> ToJson(const std::vector<Quantile>& quantiles);

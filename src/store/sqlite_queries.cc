@@ -16,15 +16,25 @@ namespace {
 constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
 
+// Deletes what a rewind voids. A probe has estimates of one kind only.
 absl::Status ApplyRewind(SqliteConnection& connection, std::int64_t run_key,
                          const RewindRecord& rewind) {
   const bool of_probe = !rewind.probe.empty();
-  absl::StatusOr<SqliteQuery> voided = connection.Prepare(
-      of_probe ? "DELETE FROM estimates WHERE run = ? AND probe = ? AND step >= ?"
-               : "DELETE FROM scalars WHERE run = ? AND name = ? AND step >= ?");
-  DIMWATCH_RETURN_IF_ERROR(voided.status());
-  voided->Bind(run_key, of_probe ? rewind.probe : rewind.scalar, rewind.step.value);
-  DIMWATCH_RETURN_IF_ERROR(voided->Run());
+  const auto erase = [&](const char* what, const std::string& name) -> absl::Status {
+    absl::StatusOr<SqliteQuery> voided = connection.Prepare(what);
+    DIMWATCH_RETURN_IF_ERROR(voided.status());
+    voided->Bind(run_key, name, rewind.step.value);
+    return voided->Run();
+  };
+  if (of_probe) {
+    DIMWATCH_RETURN_IF_ERROR(
+        erase("DELETE FROM estimates WHERE run = ? AND probe = ? AND step >= ?", rewind.probe));
+    DIMWATCH_RETURN_IF_ERROR(
+        erase("DELETE FROM attention WHERE run = ? AND probe = ? AND step >= ?", rewind.probe));
+  } else {
+    DIMWATCH_RETURN_IF_ERROR(
+        erase("DELETE FROM scalars WHERE run = ? AND name = ? AND step >= ?", rewind.scalar));
+  }
   return InsertRecord(connection, run_key, rewind);
 }
 
@@ -43,6 +53,7 @@ absl::StatusOr<std::int64_t> LastCursor(SqliteConnection& connection, std::int64
   absl::StatusOr<SqliteQuery> query = connection.Prepare(
       "SELECT coalesce(max(cursor), ?2) FROM ("
       "SELECT cursor FROM estimates WHERE run = ?1 AND cursor > ?2 UNION ALL "
+      "SELECT cursor FROM attention WHERE run = ?1 AND cursor > ?2 UNION ALL "
       "SELECT cursor FROM scalars WHERE run = ?1 AND cursor > ?2 UNION ALL "
       "SELECT cursor FROM signals WHERE run = ?1 AND cursor > ?2 UNION ALL "
       "SELECT cursor FROM decisions WHERE run = ?1 AND cursor > ?2 UNION ALL "
@@ -88,6 +99,7 @@ absl::Status ApplyChanges(SqliteConnection& connection, const RunChanges& change
     DIMWATCH_RETURN_IF_ERROR(ApplyRewind(connection, *key, rewind));
   }
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.estimates));
+  DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.attention));
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.scalars));
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.signals));
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.decisions));
@@ -113,37 +125,39 @@ absl::StatusOr<std::vector<EventRecord>> SelectEvents(SqliteConnection& connecti
 template <typename Record>
 absl::StatusOr<std::vector<Record>> SelectSeries(SqliteConnection& connection, std::int64_t run_key,
                                                  const SeriesQuery& query) {
-  constexpr bool kEstimates = std::same_as<Record, EstimateRecord>;
+  constexpr bool kOfProbe = !std::same_as<Record, ScalarRecord>;
   const std::int64_t first = query.min_step.value_or(Step{kLowest}).value;
   const std::int64_t last = query.max_step.value_or(Step{kHighest}).value;
   const auto [after_step, after_name] = query.after.value_or(std::pair(Step{kLowest}, ""));
   const std::int64_t from = std::max(first, after_step.value);
   const int limit = std::max(query.limit, 0);
-  const bool profiled = kEstimates && query.with_scale_profile;
+  const bool profiled = std::same_as<Record, EstimateRecord> && query.with_scale_profile;
   if (query.name.empty()) {
     return SelectRecords<Record>(
         connection,
-        profiled     ? "WHERE run = ? AND step >= ? AND step <= ? AND (step, probe) > (?, ?) "
-                       "AND scale_profile IS NOT NULL ORDER BY step, probe LIMIT ?"
-        : kEstimates ? "WHERE run = ? AND step >= ? AND step <= ? AND (step, probe) > (?, ?) "
-                       "ORDER BY step, probe LIMIT ?"
-                     : "WHERE run = ? AND step >= ? AND step <= ? AND (step, name) > (?, ?) "
-                       "ORDER BY step, name LIMIT ?",
+        profiled   ? "WHERE run = ? AND step >= ? AND step <= ? AND (step, probe) > (?, ?) "
+                     "AND scale_profile IS NOT NULL ORDER BY step, probe LIMIT ?"
+        : kOfProbe ? "WHERE run = ? AND step >= ? AND step <= ? AND (step, probe) > (?, ?) "
+                     "ORDER BY step, probe LIMIT ?"
+                   : "WHERE run = ? AND step >= ? AND step <= ? AND (step, name) > (?, ?) "
+                     "ORDER BY step, name LIMIT ?",
         run_key, from, last, after_step.value, after_name, limit);
   }
   return SelectRecords<Record>(
       connection,
-      profiled     ? "WHERE run = ? AND probe = ? AND step >= ? AND step <= ? AND (step, probe) > "
-                     "(?, ?) AND scale_profile IS NOT NULL ORDER BY step LIMIT ?"
-      : kEstimates ? "WHERE run = ? AND probe = ? AND step >= ? AND step <= ? AND (step, probe) > "
-                     "(?, ?) ORDER BY step LIMIT ?"
-                   : "WHERE run = ? AND name = ? AND step >= ? AND step <= ? AND (step, name) > "
-                     "(?, ?) ORDER BY step LIMIT ?",
+      profiled   ? "WHERE run = ? AND probe = ? AND step >= ? AND step <= ? AND (step, probe) > "
+                   "(?, ?) AND scale_profile IS NOT NULL ORDER BY step LIMIT ?"
+      : kOfProbe ? "WHERE run = ? AND probe = ? AND step >= ? AND step <= ? AND (step, probe) > "
+                   "(?, ?) ORDER BY step LIMIT ?"
+                 : "WHERE run = ? AND name = ? AND step >= ? AND step <= ? AND (step, name) > "
+                   "(?, ?) ORDER BY step LIMIT ?",
       run_key, query.name, from, last, after_step.value, after_name, limit);
 }
 
 template absl::StatusOr<std::vector<EstimateRecord>> SelectSeries(SqliteConnection&, std::int64_t,
                                                                   const SeriesQuery&);
+template absl::StatusOr<std::vector<AttentionRecord>> SelectSeries(SqliteConnection&, std::int64_t,
+                                                                   const SeriesQuery&);
 template absl::StatusOr<std::vector<ScalarRecord>> SelectSeries(SqliteConnection&, std::int64_t,
                                                                 const SeriesQuery&);
 

@@ -24,7 +24,7 @@ absl::StatusOr<std::vector<EventRecord>> SelectEvents(SqliteConnection& connecti
                                                       std::int64_t run_key,
                                                       std::int64_t after_cursor, int limit);
 
-// As Store::ReadEstimates and Store::ReadScalars.
+// As Store::ReadEstimates, Store::ReadAttention and Store::ReadScalars.
 template <typename Record>
 absl::StatusOr<std::vector<Record>> SelectSeries(SqliteConnection& connection, std::int64_t run_key,
                                                  const SeriesQuery& query);

@@ -125,8 +125,34 @@ ALTER TABLE estimates ADD COLUMN engine_reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE estimates ADD COLUMN enough_recall INTEGER NOT NULL DEFAULT 1;
 )sql";
 
+constexpr const char* kVersion3 = R"sql(
+CREATE TABLE attention (
+  run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+  cursor INTEGER NOT NULL,
+  probe TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  complete INTEGER NOT NULL,
+  incomplete_reason TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  mean REAL,
+  std REAL,
+  standard_error REAL,
+  quantiles TEXT NOT NULL,
+  prompts INTEGER NOT NULL,
+  invalid INTEGER NOT NULL,
+  baseline_step INTEGER,
+  baseline_change TEXT,
+  baseline TEXT NOT NULL,
+  create_time INTEGER NOT NULL,
+  PRIMARY KEY (run, cursor)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX attention_by_probe ON attention (run, probe, step);
+CREATE UNIQUE INDEX attention_by_step ON attention (run, step, probe);
+)sql";
+
 // Entry v brings a file of version v to version v + 1. Released entries never change.
-constexpr std::array<const char*, kSqliteSchemaVersion> kMigrations = {kVersion1, kVersion2};
+constexpr std::array<const char*, kSqliteSchemaVersion> kMigrations = {kVersion1, kVersion2,
+                                                                       kVersion3};
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 //
 //   runs       one row per run, as it stands; settings and probes are JSON
 //   estimates  one row per probe and step that is not voided
+//   attention  likewise, of the probes that watch attention maps
 //   scalars    one row per name and step that is not voided
 //   signals, decisions, rewinds, states
 //              what happened, by cursor
@@ -14,7 +15,7 @@
 
 namespace dimwatch {
 
-inline constexpr int kSqliteSchemaVersion = 2;  // PRAGMA user_version
+inline constexpr int kSqliteSchemaVersion = 3;  // PRAGMA user_version
 
 // Creates the tables, or brings them to kSqliteSchemaVersion, in one transaction.
 // FAILED_PRECONDITION if the file belongs to a newer dimwatch or to another program.

@@ -34,6 +34,7 @@ constexpr const char* kWriterPragmas =
 constexpr const char* kReaderPragmas = "PRAGMA query_only = ON";
 
 auto& ListFor(RunChanges& changes, const EstimateRecord&) { return changes.estimates; }
+auto& ListFor(RunChanges& changes, const AttentionRecord&) { return changes.attention; }
 auto& ListFor(RunChanges& changes, const ScalarRecord&) { return changes.scalars; }
 auto& ListFor(RunChanges& changes, const SignalRecord&) { return changes.signals; }
 auto& ListFor(RunChanges& changes, const DecisionRecord&) { return changes.decisions; }
@@ -237,6 +238,13 @@ absl::StatusOr<std::vector<EstimateRecord>> SqliteStore::ReadEstimates(const std
                                                                        const SeriesQuery& query) {
   return impl_->ReadRun(run_id, [&](SqliteConnection& connection, std::int64_t key) {
     return SelectSeries<EstimateRecord>(connection, key, query);
+  });
+}
+
+absl::StatusOr<std::vector<AttentionRecord>> SqliteStore::ReadAttention(const std::string& run_id,
+                                                                        const SeriesQuery& query) {
+  return impl_->ReadRun(run_id, [&](SqliteConnection& connection, std::int64_t key) {
+    return SelectSeries<AttentionRecord>(connection, key, query);
   });
 }
 

@@ -42,6 +42,8 @@ class SqliteStore : public Store {
   absl::StatusOr<std::vector<RunRecord>> LoadRuns() override;
   absl::StatusOr<std::vector<EstimateRecord>> ReadEstimates(const std::string& run_id,
                                                             const SeriesQuery& query) override;
+  absl::StatusOr<std::vector<AttentionRecord>> ReadAttention(const std::string& run_id,
+                                                             const SeriesQuery& query) override;
   absl::StatusOr<std::vector<ScalarRecord>> ReadScalars(const std::string& run_id,
                                                         const SeriesQuery& query) override;
   absl::StatusOr<std::vector<SignalRecord>> ReadSignals(const std::string& run_id,

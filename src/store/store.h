@@ -26,7 +26,7 @@ struct SeriesQuery {
 };
 
 using EventRecord = std::variant<EstimateRecord, ScalarRecord, SignalRecord, DecisionRecord,
-                                 RewindRecord, StateRecord>;
+                                 RewindRecord, StateRecord, AttentionRecord>;
 
 // Thread-safe. Every call is atomic; a commit that returned OK survives kill -9. Errors: NOT_FOUND
 // for an unknown run, DATA_LOSS for a damaged record, RESOURCE_EXHAUSTED for a full disk, INTERNAL
@@ -44,6 +44,8 @@ class Store {
 
   virtual absl::StatusOr<std::vector<EstimateRecord>> ReadEstimates(const std::string& run_id,
                                                                     const SeriesQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<AttentionRecord>> ReadAttention(const std::string& run_id,
+                                                                     const SeriesQuery& query) = 0;
   virtual absl::StatusOr<std::vector<ScalarRecord>> ReadScalars(const std::string& run_id,
                                                                 const SeriesQuery& query) = 0;
   // By ascending cursor, from behind `after_cursor`, at most `limit`.

@@ -59,6 +59,19 @@ absl::Status ValidateRolling(const ProbeSettings& settings) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateAttention(const ProbeSettings& settings) {
+  if (absl::Status s = Validate(*settings.attention); !s.ok()) {
+    return Invalid(settings, absl::StrCat("attention: ", std::string(s.message())));
+  }
+  ProbeSettings plain;
+  plain.identity = settings.identity;
+  plain.attention = settings.attention;
+  if (settings == plain) return absl::OkStatus();
+  return Invalid(settings,
+                 "settings of a window or an estimator given, but a probe of attention maps has "
+                 "none; allowed are split, layer and attention");
+}
+
 }  // namespace
 
 ProbeSettings ResolveDefaults(ProbeSettings settings) {
@@ -77,6 +90,9 @@ ProbeSettings ResolveDefaults(ProbeSettings settings) {
 absl::Status Validate(const ProbeSettings& settings) {
   if (absl::Status s = ValidateName("probe", settings.identity.name); !s.ok()) return s;
   if (absl::Status s = ValidateName("layer", settings.identity.layer); !s.ok()) return s;
+  if (settings.attention) {
+    if (absl::Status s = ValidateAttention(settings); !s.ok()) return s;
+  }
   if (absl::Status s = Validate(settings.estimator); !s.ok()) {
     return Invalid(settings, std::string(s.message()));
   }

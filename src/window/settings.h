@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
+#include "src/attention/settings.h"
 #include "src/base/types.h"
 #include "src/lid/settings.h"
 
@@ -25,6 +27,9 @@ struct ProbeSettings {
   // Of every so many estimates of the probe, counted from its first, the first gets a scale
   // profile; 0: none.
   std::int64_t scale_every = 0;
+  // Present: the probe watches attention maps instead of embedding vectors (src/attention). It
+  // takes all prompts of a step; of the settings only identity counts besides.
+  std::optional<AttentionSettings> attention = std::nullopt;
   friend bool operator==(const ProbeSettings&, const ProbeSettings&) = default;
 };
 

@@ -75,6 +75,20 @@ TEST_F(NpyTest, ReadsHalvesDoublesAndLaterVersions) {
   EXPECT_THAT(doubles->data(), ElementsAre(0.5, 7));
 }
 
+TEST_F(NpyTest, ReadsArraysOfAnyDimensionsAsTheyAre) {
+  std::ofstream(file_, std::ios::binary) << Npy("'<f4'", "False", "(1, 2, 3)", six_);
+  const absl::StatusOr<NpyArray> array = ReadNpyArray(file_);
+  ASSERT_TRUE(array.ok()) << array.status();
+  EXPECT_EQ(array->dtype, DType::kF32);
+  EXPECT_THAT(array->shape, ElementsAre(1, 2, 3));
+  EXPECT_EQ(array->data, six_);
+  std::ofstream(file_, std::ios::binary) << Npy("'<f4'", "False", "(1, 2, 4)", six_);
+  EXPECT_THAT(std::string(ReadNpyArray(file_).status().message()),
+              HasSubstr("is truncated: 24 bytes of data where shape (1, 2, 4) needs 32"));
+  std::ofstream(file_, std::ios::binary) << Npy("'<f4'", "False", "(1, 0, 4)", "");
+  EXPECT_FALSE(ReadNpyArray(file_).ok());
+}
+
 TEST_F(NpyTest, RefusesWhatItCannotRead) {
   EXPECT_THAT(Error(Npy("'<f4'", "True", "(2, 3)", six_)), HasSubstr("Fortran-ordered"));
   EXPECT_THAT(Error(Npy("'>f4'", "False", "(2, 3)", six_)), HasSubstr("big-endian, dtype '>f4'"));

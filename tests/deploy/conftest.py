@@ -22,6 +22,7 @@ class Observed:
 
     PROJECT = "digits"
     PROBE = "train/last"
+    ATTENTION_PROBE = "train/attention"
     SCALAR = "validation/accuracy"
 
     def __init__(self, server, prometheus):
@@ -36,6 +37,7 @@ class Observed:
             "project": {self.PROJECT},
             "run": set(self.runs.values()),
             "probe": {self.PROBE, "validation/last"},
+            "attention_probe": {self.ATTENTION_PROBE},
             "scalar": {self.SCALAR},
             "instance": {self.server.http},
         }
@@ -46,6 +48,7 @@ class Observed:
             "project": self.PROJECT,
             "run": self.runs[run],
             "probe": self.PROBE,
+            "attention_probe": self.ATTENTION_PROBE,
             "scalar": self.SCALAR,
             "instance": self.server.http,
         }

@@ -13,6 +13,7 @@ DOCUMENT = ROOT / "docs/metrics.md"
 # Labels of all metrics of a section, which its tables do not repeat.
 SECTION_LABELS = {
     "A probe": {"project", "run", "probe"},
+    "A probe of attention maps": {"project", "run", "probe"},
     "A signal": {"project", "run", "probe", "signal"},
     "A run": {"project", "run"},
     "The server": set(),

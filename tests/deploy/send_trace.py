@@ -12,6 +12,13 @@ import dimwatch
 import numpy
 
 
+def maps(step):
+    """Attention of 8 prompts that grows sharper: the traces hold none."""
+    weights = numpy.random.default_rng(step).normal(size=(8, 2, 6, 6))
+    weights = numpy.tril(numpy.exp(weights * (1 + step / 1000)))
+    return weights / weights.sum(-1, keepdims=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trace", type=Path)
@@ -25,6 +32,7 @@ def main():
         args.project, args.name, server=args.server, labels={"trace": args.trace.name}, strict=True
     )
     probes = {}
+    attention = run.attention_probe("train/attention")
     for line in (args.trace / "trace.jsonl").read_text().splitlines():
         record = json.loads(line)
         run.log(record["scalars"], step=record["step"])
@@ -33,6 +41,7 @@ def main():
             if name not in probes:
                 probes[name] = run.probe(name, neighbors=64, cdf="upper", aligned=True)
             probes[name].log(numpy.load(args.trace / sample["file"]), step=record["step"])
+        attention.log(maps(record["step"]), step=record["step"])
         time.sleep(args.pause)
     if not run.flush(timeout=60):
         sys.exit(f"the server did not take everything: {run.stats}")

@@ -77,15 +77,6 @@ def test_scalars_that_are_not_finite_are_named_while_the_others_are_taken(client
     assert [(scalar.name, scalar.step, scalar.value) for scalar in scalars] == [("accuracy", 10, 0.5)]
 
 
-def test_attention_is_rejected_as_not_served(client):
-    client.create()
-    stream = client.open()
-    stream.send(attention=ingest_pb2.AttentionBatch(seq=1, probe="train/last", step=1))
-    assert stream.nack(1).code == 12
-    stream.samples(2, 10)
-    stream.estimate(10)
-
-
 def test_declaring_a_probe_with_other_settings_is_rejected(client):
     client.create()
     stream = client.open()

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -36,6 +37,7 @@ class Drawing {
     if (Below(back_every_) == 0) step_ = std::max<std::int64_t>(0, step_ - 30 + 10 * Below(3));
     if (Below(3) == 0) step_ += 10;
     if (Below(5) == 0) return RandomScalars(seq);
+    if (Below(5) == 0) return RandomAttention(seq);
     return RandomSamples(seq);
   }
 
@@ -48,6 +50,30 @@ class Drawing {
     std::map<std::string, double> values = {{"train/loss", static_cast<double>(Below(1000)) / 100}};
     if (Below(2) == 0) values["validation/loss"] = static_cast<double>(Below(1000)) / 100;
     return Scalars(seq, step_, std::move(values));
+  }
+
+  IngestItem RandomAttention(std::int64_t seq) {
+    AttentionItem item;
+    if (Below(2) == 0) {
+      std::vector<std::vector<float>> rows;
+      for (std::int64_t prompt = 1 + Below(4); prompt > 0; --prompt) {
+        rows.push_back(Below(2) == 0 ? std::vector<float>{0.5, 0.25, 0.25}
+                                     : std::vector<float>{0.9375, 0.0625, 0});
+      }
+      if (Below(5) == 0) rows[0][0] = std::numeric_limits<float>::infinity();
+      item = Maps(seq, "train/maps", step_, rows);
+    } else {
+      std::vector<std::int64_t> dimensions;
+      for (std::int64_t prompt = Below(5); prompt > 0; --prompt) dimensions.push_back(Below(9));
+      item = Dimensions(seq, "train/maps", step_, std::move(dimensions));
+      item.heads = 1;
+      item.invalid_prompts = item.prompts == 0 ? 1 : Below(2);
+    }
+    for (std::int64_t& id : item.prompt_ids) id = (id + seq) % 7;
+    if (Below(9) == 0) item.prompt_ids.clear();
+    if (Below(25) == 0) item.dropped_prompts = 2;
+    item.snapshot_end = Below(3) == 0;
+    return item;
   }
 
   IngestItem RandomSamples(std::int64_t seq) {
@@ -94,6 +120,13 @@ ProbeSettings RollingProbe(const std::string& name) {
   return settings;
 }
 
+ProbeSettings AttentionProbe(const std::string& name) {
+  ProbeSettings settings;
+  settings.identity.name = name;
+  settings.attention = AttentionSettings();
+  return ResolveDefaults(settings);
+}
+
 RunRecord NewRun(const std::string& run_id, std::vector<ProbeSettings> probes) {
   RunRecord run;
   run.run_id = run_id;
@@ -128,6 +161,35 @@ SampleItem Snapshot(std::int64_t seq, const std::string& probe, std::int64_t ste
   return item;
 }
 
+AttentionItem Dimensions(std::int64_t seq, const std::string& probe, std::int64_t step,
+                         std::vector<std::int64_t> dimensions) {
+  AttentionItem item;
+  item.seq = seq;
+  item.probe = probe;
+  item.step = Step{step};
+  item.prompts = static_cast<std::int64_t>(dimensions.size());
+  item.heads = 2;
+  item.positions = 9;
+  item.dimensions = std::move(dimensions);
+  item.prompt_ids.resize(item.dimensions.size());
+  std::iota(item.prompt_ids.begin(), item.prompt_ids.end(), std::int64_t{0});
+  item.snapshot_end = true;
+  return item;
+}
+
+AttentionItem Maps(std::int64_t seq, const std::string& probe, std::int64_t step,
+                   const std::vector<std::vector<float>>& rows) {
+  AttentionItem item = Dimensions(seq, probe, step, std::vector<std::int64_t>(rows.size()));
+  item.dimensions.clear();
+  item.heads = 1;
+  item.positions = static_cast<std::int64_t>(rows.front().size());
+  for (const std::vector<float>& row : rows) {
+    const auto bytes = std::as_bytes(std::span(row));
+    item.data.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  return item;
+}
+
 std::vector<IngestItem> RandomJob(unsigned seed, int items) {
   ProbeSettings aligned = SnapshotProbe("validation/a");
   aligned.aligned = true;
@@ -136,9 +198,10 @@ std::vector<IngestItem> RandomJob(unsigned seed, int items) {
   ProbeSettings rolling = RollingProbe("train/b");
   rolling.scale_every = 2;
   std::vector<IngestItem> job = {Declaration(1, profiled), Declaration(2, aligned),
-                                 Declaration(3, rolling)};
+                                 Declaration(3, rolling),
+                                 Declaration(4, AttentionProbe("train/maps"))};
   Drawing drawing(seed);
-  for (std::int64_t seq = 4; static_cast<int>(job.size()) < items; ++seq) {
+  for (std::int64_t seq = 5; static_cast<int>(job.size()) < items; ++seq) {
     if (seq == 59) {
       job.emplace_back(Declaration(seq, SnapshotProbe("train/late")));
     } else {

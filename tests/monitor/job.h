@@ -18,6 +18,8 @@ inline constexpr int kJobNeighbors = 5;
 // 15.
 ProbeSettings SnapshotProbe(const std::string& name);
 ProbeSettings RollingProbe(const std::string& name);
+// One of attention maps, with epsilon 0.1.
+ProbeSettings AttentionProbe(const std::string& name);
 
 // A run with quick signals (warmup and patience 1) that nobody has created yet.
 RunRecord NewRun(const std::string& run_id, std::vector<ProbeSettings> probes);
@@ -31,10 +33,17 @@ SampleItem Samples(std::int64_t seq, const std::string& probe, std::int64_t step
 SampleItem Snapshot(std::int64_t seq, const std::string& probe, std::int64_t step,
                     std::int64_t rows = 30, std::int64_t dim = 3, unsigned seed = 0);
 
+// Dimensions that the client counted, of prompts 0, 1, ... with 2 heads of 9 positions; the step is
+// complete with it.
+AttentionItem Dimensions(std::int64_t seq, const std::string& probe, std::int64_t step,
+                         std::vector<std::int64_t> dimensions);
+// Maps of float32: one prompt per row of `rows`, with one head.
+AttentionItem Maps(std::int64_t seq, const std::string& probe, std::int64_t step,
+                   const std::vector<std::vector<float>>& rows);
+
 // A job of many kinds of items, by seed: several probes (one declared late, two with scale
-// profiles), steps that sometimes
-// go back, batches without an end, lost, repeated and non-finite rows, scalars. Every item may be
-// admitted to NewRun(..., {}).
+// profiles, one of attention maps), steps that sometimes go back, batches without an end, lost,
+// repeated and non-finite rows, scalars. Every item may be admitted to NewRun(..., {}).
 std::vector<IngestItem> RandomJob(unsigned seed, int items);
 
 }  // namespace dimwatch::testing

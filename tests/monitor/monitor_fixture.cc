@@ -58,6 +58,10 @@ absl::StatusOr<std::vector<EstimateRecord>> FailingStore::ReadEstimates(const st
                                                                         const SeriesQuery& query) {
   return store_.ReadEstimates(run_id, query);
 }
+absl::StatusOr<std::vector<AttentionRecord>> FailingStore::ReadAttention(const std::string& run_id,
+                                                                         const SeriesQuery& query) {
+  return store_.ReadAttention(run_id, query);
+}
 absl::StatusOr<std::vector<ScalarRecord>> FailingStore::ReadScalars(const std::string& run_id,
                                                                     const SeriesQuery& query) {
   return store_.ReadScalars(run_id, query);

@@ -59,8 +59,11 @@ class Line {
   void Add(const ProbeSettings& value) {
     Of(value.identity.name, value.identity.split, value.identity.layer, value.window,
        value.window_points, value.estimate_every, value.estimator, value.aligned, value.dim,
-       value.scale_every);
+       value.scale_every, value.attention);
   }
+  void Add(const AttentionSettings& value) { Of(value.epsilon, value.relative, value.heads); }
+  void Add(const AttentionChange& value) { Of(value.mean, value.standard_error, value.prompts); }
+  void Add(const PromptDimension& value) { Of(value.prompt, value.dimension); }
   void Add(const SignalSettings& value) {
     Of(value.warmup, value.patience, value.cooldown, value.min_delta, value.z_score,
        value.heartbeat_seconds, value.collapse_lid, value.collapse_ratio);
@@ -93,6 +96,15 @@ std::string Describe(const EstimateRecord& record) {
           estimate.harmonic_mean, estimate.harmonic_mean_standard_error, estimate.near_duplicates,
           record.scale_profile, estimate.recall_low, estimate.bias_bound, estimate.engine_reason,
           estimate.enough_recall);
+}
+
+std::string Describe(const AttentionRecord& record) {
+  const AttentionEstimate& estimate = record.estimate;
+  return Line("attention")
+      .Of(record.cursor, record.probe, record.step, record.complete, record.incomplete_reason,
+          estimate.settings, estimate.mean, estimate.std, estimate.standard_error,
+          estimate.quantiles, estimate.prompts, estimate.invalid, record.baseline_step,
+          record.baseline_change, record.baseline, record.create_time);
 }
 
 std::string Describe(const ScalarRecord& record) {
@@ -132,6 +144,13 @@ std::string Describe(const SampleItem& item) {
 
 std::string Describe(const ScalarItem& item) {
   return Line("scalars").Of(item.seq, item.step, item.values);
+}
+
+std::string Describe(const AttentionItem& item) {
+  return Line("attention")
+      .Of(item.seq, item.probe, item.step, item.dtype, item.prompts, item.heads, item.positions,
+          item.data, item.dimensions, item.prompt_ids, item.first_positions, item.query_positions,
+          item.invalid_prompts, item.dropped_prompts, item.snapshot_end);
 }
 
 }  // namespace dimwatch

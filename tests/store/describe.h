@@ -16,6 +16,7 @@ namespace dimwatch {
 
 std::string Describe(const RunRecord& run);
 std::string Describe(const EstimateRecord& record);
+std::string Describe(const AttentionRecord& record);
 std::string Describe(const ScalarRecord& record);
 std::string Describe(const SignalRecord& record);
 std::string Describe(const DecisionRecord& record);
@@ -24,6 +25,7 @@ std::string Describe(const StateRecord& record);
 std::string Describe(const DeclarationItem& item);
 std::string Describe(const SampleItem& item);
 std::string Describe(const ScalarItem& item);
+std::string Describe(const AttentionItem& item);
 template <typename... Kinds>
 std::string Describe(const std::variant<Kinds...>& any) {
   return std::visit([](const auto& kind) { return Describe(kind); }, any);

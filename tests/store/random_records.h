@@ -76,7 +76,12 @@ class RandomRecords {
     probe.aligned = Flip();
     probe.dim = static_cast<int>(Int(0, 65'536));
     probe.scale_every = Int(0, 1'000'000);
+    if (Flip()) probe.attention = Counting();
     return probe;
+  }
+
+  AttentionSettings Counting() {
+    return {.epsilon = Double(), .relative = Flip(), .heads = static_cast<int>(Int(0, 1024))};
   }
 
   std::vector<SignalKind> Kinds() {
@@ -174,6 +179,30 @@ class RandomRecords {
     return profile;
   }
 
+  AttentionRecord Attention(std::int64_t cursor, std::string probe, Step step) {
+    AttentionRecord record;
+    record.cursor = cursor;
+    record.probe = std::move(probe);
+    record.step = step;
+    record.complete = Flip();
+    record.incomplete_reason = Text();
+    AttentionEstimate& estimate = record.estimate;
+    estimate.settings = Counting();
+    estimate.mean = MaybeDouble();
+    estimate.std = MaybeDouble();
+    estimate.standard_error = MaybeDouble();
+    if (Flip()) estimate.quantiles.push_back({0.5, Double()});
+    estimate.prompts = Int(0, 1'000'000);
+    estimate.invalid = Int(0, 1'000'000);
+    if (Flip()) record.baseline_step = Step{Int(0, 1'000'000)};
+    if (Flip()) record.baseline_change = AttentionChange{Double(), Double(), Int(0, 1'000'000)};
+    for (std::int64_t i = Int(0, 3); i > 0; --i) {
+      record.baseline.push_back({Int(-5, 1'000'000'000'000), Int(0, 1 << 30)});
+    }
+    record.create_time = Time();
+    return record;
+  }
+
   ScalarRecord Scalar(std::int64_t cursor, std::string name, Step step) {
     return {cursor, std::move(name), step, Double()};
   }
@@ -200,7 +229,7 @@ class RandomRecords {
 
   // An item whose data has up to `max_rows` rows.
   IngestItem Item(std::int64_t seq, std::int64_t max_rows = 5) {
-    switch (Int(0, 2)) {
+    switch (Int(0, 3)) {
       case 0:
         return DeclarationItem{seq, Probe(Text())};
       case 1: {
@@ -208,9 +237,38 @@ class RandomRecords {
         for (std::int64_t i = Int(0, 4); i > 0; --i) item.values[Text()] = Double();
         return item;
       }
+      case 2:
+        return Attention(seq, Int(0, max_rows));
       default:
         return Samples(seq, Int(0, max_rows), Int(1, 8));
     }
+  }
+
+  AttentionItem Attention(std::int64_t seq, std::int64_t prompts) {
+    AttentionItem item;
+    item.seq = seq;
+    item.probe = Text();
+    item.step = Step{Int(0, 1'000'000)};
+    item.dtype = Any(DType::kF64);
+    item.prompts = prompts;
+    item.heads = Int(1, 3);
+    item.positions = Int(1, 4);
+    const bool counted = Flip();
+    for (std::int64_t prompt = 0; prompt < prompts; ++prompt) {
+      if (counted) item.dimensions.push_back(Int(0, 1 << 30));
+      item.prompt_ids.push_back(Int(-5, 1 << 30));
+      item.first_positions.push_back(static_cast<std::int32_t>(Int(0, 3)));
+      item.query_positions.push_back(static_cast<std::int32_t>(Int(0, 3)));
+    }
+    if (!counted) {
+      item.data.resize(static_cast<std::size_t>(prompts * item.heads * item.positions) *
+                       SizeOf(item.dtype));
+      for (char& byte : item.data) byte = static_cast<char>(engine_());
+    }
+    item.invalid_prompts = Int(0, 10);
+    item.dropped_prompts = Int(0, 10);
+    item.snapshot_end = Flip();
+    return item;
   }
 
   SampleItem Samples(std::int64_t seq, std::int64_t rows, std::int64_t dim) {

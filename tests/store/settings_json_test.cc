@@ -30,6 +30,8 @@ TEST(SettingsJsonTest, EveryTypeComesBackEqual) {
     ExpectRoundTrip(random.Probe("train/last"));
     ExpectRoundTrip(random.Kinds());
     ExpectRoundTrip(random.Profile());
+    ExpectRoundTrip(random.Counting());
+    ExpectRoundTrip(random.Attention(1, "p", Step{1}).baseline);
     ExpectRoundTrip(random.Estimate(1, "p", Step{1}).estimate.quantiles);
     ExpectRoundTrip(random.SignalChange(1).signal.evidence);
   }

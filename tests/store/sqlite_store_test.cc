@@ -62,6 +62,14 @@ EstimateRecord PlainEstimate(std::int64_t cursor, const std::string& probe, std:
   return record;
 }
 
+AttentionRecord PlainAttention(std::int64_t cursor, const std::string& probe, std::int64_t step) {
+  AttentionRecord record;
+  record.cursor = cursor;
+  record.probe = probe;
+  record.step = Step{step};
+  return record;
+}
+
 ScalarRecord PlainScalar(std::int64_t cursor, const std::string& name, std::int64_t step) {
   return {cursor, name, Step{step}, static_cast<double>(cursor)};
 }
@@ -85,15 +93,18 @@ TEST_F(SqliteStoreTest, AFileOfTheFirstVersionIsBroughtToThePresentOne) {
           "recall_low", "bias_bound", "engine_reason", "enough_recall"}) {
       raw.Execute(absl::StrCat("ALTER TABLE estimates DROP COLUMN ", column));
     }
+    raw.Execute("DROP TABLE attention");
     raw.Execute("PRAGMA user_version = 1");
   }
   Reopen();
   EXPECT_EQ(Events("r"), std::vector<std::string>{Describe(estimate)});
   EstimateRecord next = random.Estimate(2, "p", Step{20});
   next.scale_profile = random.Profile();
-  Commit({.run = random.Run("r"), .estimates = {next}});
+  const AttentionRecord attention = random.Attention(3, "q", Step{20});
+  Commit({.run = random.Run("r"), .estimates = {next}, .attention = {attention}});
   Reopen();
-  EXPECT_EQ(Events("r"), (std::vector<std::string>{Describe(estimate), Describe(next)}));
+  EXPECT_EQ(Events("r"),
+            (std::vector<std::string>{Describe(estimate), Describe(next), Describe(attention)}));
 }
 
 TEST_F(SqliteStoreTest, EstimatesWithAScaleProfileAreReadAlonePageByPage) {
@@ -136,17 +147,19 @@ TEST_F(SqliteStoreTest, EveryKindOfRecordComesBackBitForBit) {
     RunChanges changes;
     changes.run = random.Run(run_id);
     std::vector<std::string> expected;
-    for (std::int64_t cursor = 1; cursor <= 24; cursor += 6) {
+    for (std::int64_t cursor = 1; cursor <= 28; cursor += 7) {
       changes.estimates.push_back(random.Estimate(cursor, random.Text(), Step{cursor}));
       changes.scalars.push_back(random.Scalar(cursor + 1, random.Text(), Step{cursor}));
       changes.signals.push_back(random.SignalChange(cursor + 2));
       changes.decisions.push_back(random.DecisionChange(cursor + 3));
       changes.rewinds.push_back({cursor + 4, "", random.Text(), Step{cursor + 100}});
       changes.states.push_back(random.StateChange(cursor + 5));
+      changes.attention.push_back(random.Attention(cursor + 6, random.Text(), Step{cursor}));
       for (const std::string& text :
            {Describe(changes.estimates.back()), Describe(changes.scalars.back()),
             Describe(changes.signals.back()), Describe(changes.decisions.back()),
-            Describe(changes.rewinds.back()), Describe(changes.states.back())}) {
+            Describe(changes.rewinds.back()), Describe(changes.states.back()),
+            Describe(changes.attention.back())}) {
         expected.push_back(text);
       }
     }
@@ -154,6 +167,7 @@ TEST_F(SqliteStoreTest, EveryKindOfRecordComesBackBitForBit) {
     if (i % 10 == 0) Reopen();
     EXPECT_EQ(Events(run_id), expected);
     EXPECT_EQ(DescribeAll(*store_->ReadEstimates(run_id, {})), DescribeAll(changes.estimates));
+    EXPECT_EQ(DescribeAll(*store_->ReadAttention(run_id, {})), DescribeAll(changes.attention));
     EXPECT_EQ(DescribeAll(*store_->ReadScalars(run_id, {})), DescribeAll(changes.scalars));
     EXPECT_EQ(DescribeAll(*store_->ReadSignals(run_id, 0, 100)), DescribeAll(changes.signals));
     EXPECT_EQ(DescribeAll(*store_->ReadDecisions(run_id, 0, 100)), DescribeAll(changes.decisions));
@@ -191,6 +205,7 @@ TEST_F(SqliteStoreTest, ARewindVoidsItsSeriesFromItsStepOnAndStaysInHistory) {
   for (std::int64_t step = 1; step <= 4; ++step) {
     first.estimates.push_back(PlainEstimate(10 * step, "a", step));
     first.estimates.push_back(PlainEstimate(10 * step + 1, "b", step));
+    first.attention.push_back(PlainAttention(10 * step + 3, "maps", step));
     first.scalars.push_back(PlainScalar(10 * step + 2, "a", step));
   }
   Commit(first);
@@ -207,14 +222,22 @@ TEST_F(SqliteStoreTest, ARewindVoidsItsSeriesFromItsStepOnAndStaysInHistory) {
   EXPECT_EQ(cursors, (std::vector<std::int64_t>{10, 20, 51}));
   EXPECT_EQ(store_->ReadEstimates("r", {.name = "b"})->size(), 4U);
   EXPECT_EQ(store_->ReadScalars("r", of_a)->size(), 4U);
-  EXPECT_EQ(Events("r", 41), (std::vector<std::string>{Describe(first.scalars.back()),
-                                                       Describe(rewound.rewinds.front()),
-                                                       Describe(rewound.estimates.front())}));
+  EXPECT_EQ(store_->ReadAttention("r", {})->size(), 4U);
+  EXPECT_EQ(Events("r", 41),
+            (std::vector<std::string>{
+                Describe(first.scalars.back()), Describe(first.attention.back()),
+                Describe(rewound.rewinds.front()), Describe(rewound.estimates.front())}));
 
   RunChanges scalar{.run = PlainRun("r")};
   scalar.rewinds = {{60, "", "a", Step{2}}};
   Commit(scalar);
   EXPECT_EQ(store_->ReadScalars("r", of_a)->size(), 1U);
+  EXPECT_EQ(store_->ReadEstimates("r", of_a)->size(), 3U);
+
+  RunChanges maps{.run = PlainRun("r")};
+  maps.rewinds = {{70, "maps", "", Step{2}}};
+  Commit(maps);
+  EXPECT_EQ(store_->ReadAttention("r", {})->size(), 1U);
   EXPECT_EQ(store_->ReadEstimates("r", of_a)->size(), 3U);
 }
 
@@ -226,6 +249,7 @@ TEST_F(SqliteStoreTest, PagesCoverASeriesOnceInOrder) {
     for (std::int64_t step = random.Int(0, 5); step < 60; step += random.Int(1, 4)) {
       changes.scalars.push_back(PlainScalar(++cursor, name, step));
       changes.estimates.push_back(PlainEstimate(++cursor, name, step));
+      changes.attention.push_back(PlainAttention(++cursor, name, step));
     }
   }
   Commit(changes);
@@ -233,6 +257,8 @@ TEST_F(SqliteStoreTest, PagesCoverASeriesOnceInOrder) {
                     [](const ScalarRecord& s) { return std::pair(s.step, s.name); });
   std::ranges::sort(changes.estimates, {},
                     [](const EstimateRecord& e) { return std::pair(e.step, e.probe); });
+  std::ranges::sort(changes.attention, {},
+                    [](const AttentionRecord& a) { return std::pair(a.step, a.probe); });
 
   for (int round = 0; round < 60; ++round) {
     SeriesQuery query{.name = random.Flip() ? "" : "a"};
@@ -244,11 +270,15 @@ TEST_F(SqliteStoreTest, PagesCoverASeriesOnceInOrder) {
              step >= query.min_step.value_or(Step{0}) && step <= query.max_step.value_or(Step{99});
     };
     std::vector<std::string> expected_scalars, expected_estimates, scalars, estimates;
+    std::vector<std::string> expected_attention, attention;
     for (const auto& s : changes.scalars) {
       if (wanted(s.name, s.step)) expected_scalars.push_back(Describe(s));
     }
     for (const auto& e : changes.estimates) {
       if (wanted(e.probe, e.step)) expected_estimates.push_back(Describe(e));
+    }
+    for (const auto& a : changes.attention) {
+      if (wanted(a.probe, a.step)) expected_attention.push_back(Describe(a));
     }
     SeriesQuery page = query;
     while (true) {
@@ -265,6 +295,14 @@ TEST_F(SqliteStoreTest, PagesCoverASeriesOnceInOrder) {
       for (const auto& record : records) estimates.push_back(Describe(record));
       page.after = {records.back().step, records.back().probe};
     }
+    page = query;
+    while (true) {
+      const auto records = *store_->ReadAttention("r", page);
+      if (records.empty()) break;
+      for (const auto& record : records) attention.push_back(Describe(record));
+      page.after = {records.back().step, records.back().probe};
+    }
+    EXPECT_EQ(attention, expected_attention);
     EXPECT_EQ(scalars, expected_scalars);
     EXPECT_EQ(estimates, expected_estimates);
   }

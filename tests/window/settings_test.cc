@@ -71,5 +71,20 @@ TEST(ProbeSettingsTest, EveryWrongFieldIsNamedWithItsValueAndWhatIsAllowed) {
   }
 }
 
+TEST(ProbeSettingsTest, AProbeOfAttentionMapsHasNoWindowAndNoEstimator) {
+  ProbeSettings settings;
+  settings.identity.name = "train/maps";
+  settings.attention = AttentionSettings();
+  settings = ResolveDefaults(settings);
+  EXPECT_TRUE(Validate(settings).ok()) << Validate(settings);
+  settings.estimator.neighbors = 64;
+  EXPECT_THAT(std::string(Validate(settings).message()),
+              ::testing::HasSubstr("a probe of attention maps has none"));
+  settings.estimator = {};
+  settings.attention->epsilon = 1;
+  EXPECT_EQ(Validate(settings).message(),
+            "probe 'train/maps': attention: epsilon 1 got; allowed is above 0 and below 1");
+}
+
 }  // namespace
 }  // namespace dimwatch

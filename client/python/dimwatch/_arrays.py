@@ -60,40 +60,37 @@ def read(array, mask=None, sample_ids=None):
     sample_ids: one integer per row, of the mask's shape or one per selected row.
     Raises TypeError or ValueError saying what was wrong.
     """
-    array = _known(array)
+    array = known(array)
     shape = tuple(array.shape)
     if len(shape) not in (2, 3):
         raise ValueError(f"samples must be (N, D) or (B, T, D), got shape {shape}")
     if shape[-1] == 0:
         raise ValueError(f"samples must have at least one component, got shape {shape}")
-    dtype = str(array.dtype).rsplit(".", 1)[-1].lstrip("<>=")
-    dtype = {"f2": "float16", "f4": "float32", "f8": "float64"}.get(dtype, dtype)
-    if dtype not in _DTYPES:
-        raise TypeError(f"samples must be {', '.join(_DTYPES)}, got {dtype}")
+    dtype = dtype_of(array, "samples")
     if mask is not None:
-        mask = _known(mask)
+        mask = known(mask)
         if tuple(mask.shape) != shape[:-1]:
             raise ValueError(f"mask must have shape {shape[:-1]}, got {tuple(mask.shape)}")
-    ids = None if sample_ids is None else _read_ids(sample_ids)
-    if _is_cuda(array) or _is_cuda(mask):
+    ids = None if sample_ids is None else read_ids(sample_ids)
+    if is_cuda(array) or is_cuda(mask):
         if ids is not None and len(ids) != np.prod(shape[:-1]):
             raise ValueError(f"sample_ids must have shape {shape[:-1]}, got {len(ids)} ids")
-        mask = mask if mask is None else _copy(mask)
-        return Cloud(_DTYPES[dtype], _copy(array), mask, ids)
+        mask = mask if mask is None else copy(mask)
+        return Cloud(_DTYPES[dtype], copy(array), mask, ids)
     view, kept = _host_view(array), None if mask is None else _host_view(mask) != 0
     if kept is not None:
         view = view[kept]  # already a copy, of the kept rows alone
-    copy = _HostCopy(_rows_of(view, owned=kept is not None))
-    if not copy.array.size:
+    rows = _HostCopy(_rows_of(view, owned=kept is not None))
+    if not rows.array.size:
         raise ValueError("no rows to log: the batch is empty or its mask keeps nothing")
-    return Cloud(_DTYPES[dtype], copy, None, select_ids(ids, kept, len(copy.array)))
+    return Cloud(_DTYPES[dtype], rows, None, select_ids(ids, kept, len(rows.array)))
 
 
 class Number:
     """A number that may still be on its way from a GPU. float() waits for it."""
 
     def __init__(self, value):
-        if _is_cuda(value):
+        if is_cuda(value):
             if value.numel() != 1:
                 raise ValueError(f"a scalar must be one number, got shape {tuple(value.shape)}")
             self._copy = _CudaCopy(value.detach())
@@ -123,7 +120,16 @@ def select_ids(ids, mask, rows):
     raise ValueError(f"sample_ids must have one id per row, got {len(ids)} for {rows} rows")
 
 
-def _known(array):
+def dtype_of(array, what):
+    """The name of a known array's type, "bfloat16". Raises TypeError for one the wire lacks."""
+    dtype = str(array.dtype).rsplit(".", 1)[-1].lstrip("<>=")
+    dtype = {"f2": "float16", "f4": "float32", "f8": "float64"}.get(dtype, dtype)
+    if dtype not in _DTYPES:
+        raise TypeError(f"{what} must be {', '.join(_DTYPES)}, got {dtype}")
+    return dtype
+
+
+def known(array):
     """`array` as a torch tensor or a numpy array, sharing its memory where it can."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):
@@ -141,7 +147,8 @@ def _known(array):
     return np.asarray(array)
 
 
-def _is_cuda(array):
+def is_cuda(array):
+    """Whether it is a tensor on a GPU."""
     return getattr(array, "is_cuda", False)
 
 
@@ -162,20 +169,22 @@ def _rows_of(array, owned=True):
     return array.reshape(-1, array.shape[-1])
 
 
-def _read_ids(sample_ids):
-    ids = np.array(_host_view(_known(_to_host(sample_ids))))
+def read_ids(ids, what="sample_ids"):
+    """Integers as (N,) int64. Raises TypeError."""
+    ids = np.array(_host_view(known(to_host(ids))))
     if ids.dtype.kind not in "iu":
-        raise TypeError(f"sample_ids must be integers, got {ids.dtype}")
+        raise TypeError(f"{what} must be integers, got {ids.dtype}")
     return ids.astype(np.int64, copy=False).ravel()
 
 
-def _to_host(array):
-    return array.cpu() if _is_cuda(array) else array
+def to_host(array):
+    """A CUDA tensor copied to the host, which waits for it; anything else as it is."""
+    return array.cpu() if is_cuda(array) else array
 
 
-def _copy(array):
+def copy(array):
     """Starts the copy of a tensor on any device, or of an array, to host memory."""
-    if _is_cuda(array):
+    if is_cuda(array):
         return _CudaCopy(array)
     return _HostCopy(np.array(_host_view(array), order="C", copy=True))
 

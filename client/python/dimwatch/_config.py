@@ -7,6 +7,7 @@ from dimwatch.v1 import config_pb2, run_pb2
 
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,128}")
 _HYPERPARAMETERS_BYTES = 64 << 10
+DEFAULT_EPSILON = 0.1
 
 
 def check_name(what, name):
@@ -23,6 +24,17 @@ def probe_config(name, *, split, layer, window, window_points, estimate_every, a
     _set(config, split=split, layer=layer, window=window, window_points=window_points,
          estimate_every=estimate_every, scale_every=scale_every)
     _set(config.estimator, **estimator)
+    return config
+
+
+def attention_config(name, *, split, layer, epsilon, relative):
+    """The ProbeConfig of a probe of attention maps; None stands for the default."""
+    config = config_pb2.ProbeConfig(probe=check_name("a probe's name", name))
+    _set(config, split=split, layer=layer)
+    epsilon = DEFAULT_EPSILON if epsilon is None else float(epsilon)
+    if not 0 < epsilon < 1:
+        raise ValueError(f"epsilon must be above 0 and below 1, got {epsilon}")
+    config.attention.epsilon, config.attention.relative = epsilon, bool(relative)
     return config
 
 

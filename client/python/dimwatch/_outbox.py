@@ -106,6 +106,60 @@ class _Batch:
             snapshot_end=self.end, dropped_rows=self.dropped))
 
 
+class Attention(Samples):
+    """The dimensions of prompts of one probe at one step (`cloud` is _attention.Dimensions), few
+    enough for one message; dropped like samples."""
+
+    def __init__(self, probe, step, cloud, end, problem):
+        super().__init__(probe, step, cloud, end)
+        self.problem = problem  # is called with what is wrong
+
+    def counted(self):
+        """Waits for the maps. False, with `problem` told, if they are no attention."""
+        try:
+            self.cloud.values
+        except ValueError as error:
+            self.problem(f"attention of {self.probe} at step {self.step}: {error}; ignored")
+            return False
+        return True
+
+    def pieces(self, max_bytes):
+        return [self] if self.counted() else []
+
+    def remnant(self):
+        return _LostAttention(self)
+
+    def message(self, seq):
+        dimensions = self.cloud
+        return ingest_pb2.IngestRequest(attention=ingest_pb2.AttentionBatch(
+            seq=seq, probe=self.probe, step=self.step, prompts=len(dimensions.values),
+            heads=dimensions.heads, positions=dimensions.positions,
+            dimensions=dimensions.values.tolist(), prompt_ids=dimensions.ids.tolist(),
+            invalid_prompts=dimensions.invalid, snapshot_end=self.end,
+            dropped_prompts=self.dropped))
+
+
+class _LostAttention:
+    """What is left of Attention that is dropped after a part of its step was sent: their number."""
+
+    rows = 0
+    nbytes = _ITEM_BYTES
+
+    def __init__(self, lost):
+        self.probe, self.step, self.end = lost.probe, lost.step, lost.end
+        self.dropped = lost.dropped + lost.rows
+        self._shape = lost.cloud.heads, lost.cloud.positions
+
+    def pieces(self, max_bytes):
+        return [self]
+
+    def message(self, seq):
+        heads, positions = self._shape
+        return ingest_pb2.IngestRequest(attention=ingest_pb2.AttentionBatch(
+            seq=seq, probe=self.probe, step=self.step, heads=heads, positions=positions,
+            snapshot_end=self.end, dropped_prompts=self.dropped))
+
+
 class _Unsent:
     """Items in the order in which they were put, by kind: the oldest of a kind is at hand."""
 
@@ -119,7 +173,7 @@ class _Unsent:
         return len(self.samples) + len(self.scalars) + len(self._rest)
 
     def put(self, item):
-        kinds = {Samples: self.samples, Scalars: self.scalars}
+        kinds = {Samples: self.samples, Attention: self.samples, Scalars: self.scalars}
         self._order += 1
         kinds.get(type(item), self._rest).append((self._order, item))
 

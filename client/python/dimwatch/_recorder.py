@@ -9,12 +9,13 @@ import threading
 
 import numpy as np
 
-from dimwatch._outbox import Samples
+from dimwatch._outbox import Attention, Samples
 from dimwatch.v1 import ingest_pb2
 
 
 class Recorder:
-    """A folder with trace.jsonl, one line per step, and .npy clouds beside it.
+    """A folder with trace.jsonl, one line per step, and .npy clouds beside it. Of attention maps the
+    line holds what was counted.
 
     Writes on a thread of its own; what waits for the disk is bounded in bytes, and what does not
     fit is left out of the trace. A folder that holds a trace is continued. float16 is kept, other
@@ -28,13 +29,13 @@ class Recorder:
         self._bytes = 0
         self._closing = False
         self._changed = threading.Condition(threading.Lock())
-        self._step, self._scalars, self._clouds = None, {}, {}
+        self._step, self._scalars, self._clouds, self._maps = None, {}, {}, {}
         self._trace = open(os.path.join(folder, "trace.jsonl"), "a", encoding="utf-8")
         self._thread = threading.Thread(target=self._loop, name="dimwatch-recorder", daemon=True)
         self._thread.start()
 
     def put(self, item):
-        """Takes Samples or Scalars. False if there is no room for them."""
+        """Takes Samples, Attention or Scalars. False if there is no room for them."""
         with self._changed:
             if self._closing or self._bytes + item.nbytes > self._max_bytes:
                 return False
@@ -76,7 +77,10 @@ class Recorder:
         if item.step != self._step:
             self._write_step()
             self._step = item.step
-        if isinstance(item, Samples):
+        if isinstance(item, Attention):
+            if item.counted():
+                self._maps.setdefault(item.probe, []).append(item.cloud)
+        elif isinstance(item, Samples):
             self._clouds.setdefault(item.probe, []).append(_to_float(item.cloud))
         else:
             self._scalars.update(item.numbers())
@@ -92,9 +96,12 @@ class Recorder:
                    for probe, clouds in self._clouds.items()]
         if samples:
             line["samples"] = samples
+        if self._maps:
+            line["attention"] = [_attention_entry(probe, parts)
+                                 for probe, parts in self._maps.items()]
         self._trace.write(json.dumps(line) + "\n")
         self._trace.flush()
-        self._scalars, self._clouds = {}, {}
+        self._scalars, self._clouds, self._maps = {}, {}, {}
 
     def _save(self, probe, rows):
         name = f"{re.sub('[^A-Za-z0-9_-]', '_', probe)}_{self._step:06d}"
@@ -104,6 +111,15 @@ class Recorder:
             file = f"{name}-{again}.npy"
         np.save(os.path.join(self._folder, file), rows)
         return file
+
+
+def _attention_entry(probe, parts):
+    return {
+        "probe": probe, "epsilon": parts[0].epsilon, "relative": parts[0].relative,
+        "heads": parts[0].heads, "positions": max(part.positions for part in parts),
+        "dimensions": np.concatenate([part.values for part in parts]).tolist(),
+        "ids": np.concatenate([part.ids for part in parts]).tolist(),
+        "invalid": sum(part.invalid for part in parts)}
 
 
 def _to_float(cloud):

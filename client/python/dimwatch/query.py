@@ -5,7 +5,7 @@ import dataclasses
 from typing import Dict, List, Optional, Tuple
 
 from dimwatch._channel import open_channel
-from dimwatch.results import Decision, Estimate, Signal
+from dimwatch.results import AttentionEstimate, Decision, Estimate, Signal
 from dimwatch.v1 import config_pb2, query_pb2, query_pb2_grpc
 
 _PAGE = 1000
@@ -13,13 +13,14 @@ _PAGE = 1000
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """A run's series: estimates and scalars by step, changes of signals and of the decision in the
+    """A run's series: estimates (of attention maps, too) and scalars by step, changes of signals and of the decision in the
     order in which they happened. `scalars` maps a name to [(step, value)]."""
 
     estimates: List[Estimate]
     scalars: Dict[str, List[Tuple[int, float]]]
     signals: List[Signal]
     decisions: List[Decision]
+    attention: List[AttentionEstimate]
 
     def probe(self, name):
         """The estimates of one probe that have a mean."""
@@ -81,4 +82,7 @@ def history(server, run_id, timeout=30.0):
             [Signal._from_proto(s) for s in pages(
                 stub.ListSignals, query_pb2.ListSignalsRequest(**asked), "signals")],
             [Decision._from_proto(d) for d in pages(
-                stub.ListDecisions, query_pb2.ListDecisionsRequest(**asked), "decisions")])
+                stub.ListDecisions, query_pb2.ListDecisionsRequest(**asked), "decisions")],
+            [AttentionEstimate._from_proto(e) for e in pages(
+                stub.ListAttentionEstimates, query_pb2.ListAttentionEstimatesRequest(**asked),
+                "estimates")])

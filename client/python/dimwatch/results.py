@@ -76,6 +76,41 @@ class Estimate:
 
 
 @dataclasses.dataclass(frozen=True)
+class AttentionEstimate:
+    """The attention-graph dimension of a probe at a step: how many positions all heads together
+    attend to, averaged over `prompts`; higher is more expressive.
+
+    `epsilon`, `relative` and `heads` say how it was counted. `invalid` prompts were left out: a
+    weight was not finite. `baseline_change` is the mean change since `baseline_step`, the probe's
+    first complete step, over the `baseline_prompts` in both, with its paired standard error; None
+    at the baseline itself.
+    """
+
+    probe: str
+    step: int
+    mean: Optional[float]
+    std: Optional[float]
+    standard_error: Optional[float]
+    prompts: int
+    invalid: int
+    complete: bool
+    incomplete_reason: str
+    epsilon: float
+    relative: bool
+    heads: int
+    baseline_step: Optional[int]
+    baseline_change: Optional[float]
+    baseline_change_standard_error: Optional[float]
+    baseline_prompts: int
+
+    @classmethod
+    def _from_proto(cls, message):
+        settings = ("epsilon", "relative", "heads")
+        return cls(*(_value(message.config if field.name in settings else message, field.name)
+                     for field in dataclasses.fields(cls)))
+
+
+@dataclasses.dataclass(frozen=True)
 class Signal:
     """A change of state of one signal of one probe (empty for signals of the whole run).
 

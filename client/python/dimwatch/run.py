@@ -11,11 +11,11 @@ import threading
 import time
 import weakref
 
-from dimwatch import _arrays, _config
-from dimwatch._outbox import Declaration, Outbox, Samples, Scalars
+from dimwatch import _arrays, _attention, _config
+from dimwatch._outbox import Attention, Declaration, Outbox, Samples, Scalars
 from dimwatch._recorder import Recorder
 from dimwatch._sender import Sender
-from dimwatch.results import Decision, Estimate, Signal
+from dimwatch.results import AttentionEstimate, Decision, Estimate, Signal
 from dimwatch.v1 import run_pb2
 
 DEFAULT_SERVER = "127.0.0.1:50051"
@@ -97,6 +97,37 @@ class Probe:
         self._run._put(Samples(self.name, _arrays.read_step(step), cloud, bool(end)))
 
 
+class AttentionProbe:
+    """The attention maps of one layer and split. Made by Run.attention_probe. Thread-safe."""
+
+    def __init__(self, run, name, epsilon, relative):
+        self._run, self.name = run, name
+        self.epsilon, self.relative = epsilon, relative
+
+    @_never_raises
+    def log(self, maps, *, step, lengths=None, mask=None, positions=None, prompt_ids=None,
+            end=True):
+        """Counts the attention of each prompt at a step, and sends the counts alone.
+
+        maps: post-softmax weights, (prompts, heads, T, T) or the rows of one token per prompt,
+        (prompts, heads, T); a torch tensor, numpy, DLPack or __array__; float16, bfloat16, float32
+        or float64, as the model computes them: the checks allow for the rounding of the type. Only
+        the rows of the counted tokens are copied. A tensor on a GPU is counted later, off this
+        thread, and what is wrong with it is warned about then.
+        lengths: tokens of each prompt, padding behind them; or mask: (prompts, T), nonzero where
+        there is a token. positions: the token of each prompt whose row counts; default: its last.
+        prompt_ids: an integer per prompt that stays the same from step to step; default: its place
+        in this call, as of a fixed set of prompts. end: this completes the step; False for all but
+        the last of several calls, which then need prompt_ids.
+        """
+        if not end and prompt_ids is None:
+            raise ValueError("several calls for one step need prompt_ids")
+        dimensions = _attention.read(maps, self.epsilon, self.relative, lengths, mask, positions,
+                                     prompt_ids)
+        self._run._put(Attention(self.name, _arrays.read_step(step), dimensions, bool(end),
+                                 self._run._bad_maps))
+
+
 class Run:
     """One execution of a training job. Made by init(). Thread-safe.
 
@@ -117,6 +148,7 @@ class Run:
         self.server = None
         self.decision = Decision()
         self.estimates = {}
+        self.attention = {}
         self.signals = {}
 
     def probe(self, name, *, split=None, layer=None, window=None, window_points=None,
@@ -147,11 +179,26 @@ class Run:
         except Exception as error:
             self._reject("Run.probe", error)
             return Probe(_DISABLED, name)
-        with self._lock:
-            self._probes[name] = config
-        if self._sender:
-            self._outbox.put(Declaration(config))
+        self._declare(config)
         return probe
+
+    def attention_probe(self, name, *, split=None, layer=None, epsilon=None, relative=False):
+        """Declares a probe of attention maps, and returns it.
+
+        split, layer: as for probe(). epsilon: weights above it count; default 0.1. relative: the
+        threshold is epsilon times the largest weight of each row. Estimates come as
+        `run.attention`, a dict of AttentionEstimate by probe; they feed no signal.
+        """
+        if self._disabled:
+            return AttentionProbe(self, name, _config.DEFAULT_EPSILON, relative)
+        try:
+            config = _config.attention_config(name, split=split, layer=layer, epsilon=epsilon,
+                                              relative=relative)
+        except Exception as error:
+            self._reject("Run.attention_probe", error)
+            return AttentionProbe(_DISABLED, name, _config.DEFAULT_EPSILON, relative)
+        self._declare(config)
+        return AttentionProbe(self, name, config.attention.epsilon, config.attention.relative)
 
     @_never_raises
     def log(self, values, *, step):
@@ -237,6 +284,17 @@ class Run:
             self._warn("dropped", f"the queue to {self.server} is full ({self._outbox.max_bytes} "
                                   "bytes): the oldest samples are dropped")
 
+    def _declare(self, config):
+        with self._lock:
+            self._probes[config.probe] = config
+        if self._sender:
+            self._outbox.put(Declaration(config))
+
+    def _bad_maps(self, problem):
+        """What is wrong with attention maps, found after they were logged."""
+        self._rejected += 1
+        self._warn("maps" + re.sub(r"\d+", "", problem), problem)
+
     def _declared(self):
         with self._lock:
             return list(self._probes.values())
@@ -260,12 +318,18 @@ class Run:
     def _on_run(self, run):
         for estimate in run.latest_estimates:
             self._on_estimate(estimate)
+        for estimate in run.latest_attention:
+            self._on_attention(estimate)
         for signal in run.signals:
             self._on_signal(signal)
         self._on_decision(run.decision)
 
     def _on_estimate(self, message):
         self.estimates = {**self.estimates, message.probe: Estimate._from_proto(message)}
+
+    def _on_attention(self, message):
+        self.attention = {
+            **self.attention, message.probe: AttentionEstimate._from_proto(message)}
 
     def _on_signal(self, message):
         signal = Signal._from_proto(message)

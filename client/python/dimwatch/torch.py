@@ -1,4 +1,5 @@
-"""Watches layers of a PyTorch model: dimwatch.torch.watch(run, model, layers=..., ...)."""
+"""Watches layers of a PyTorch model: dimwatch.torch.watch(run, model, layers=..., ...), and their
+attention: dimwatch.torch.watch_attention(...)."""
 
 import contextlib
 
@@ -21,10 +22,32 @@ def watch(run, model, layers, probe_batches, every, split="validation", **probe_
     return Watch(run, model, layers, probe_batches, every, split, probe_settings)
 
 
+def watch_attention(run, model, layers, probe_batches, every, split="validation", epsilon=None,
+                    relative=False):
+    """Counts the attention of layers of `model` on fixed prompts every `every` optimizer steps;
+    returns a Watch.
+
+    layers: names as in model.named_modules(), or {name in the probe: module}; the first and the last
+    layer are what is compared. The map of a module is the first tensor (prompts, heads, T, T) of its
+    output, which it may have to be asked for, as with output_attentions=True in a batch of a model
+    of transformers; a torch.nn.MultiheadAttention is asked by itself. A module without a map warns
+    once and is skipped. (torch.nn.TransformerEncoderLayer calls no module for its attention.)
+    probe_batches: as for watch(); an "attention_mask" (prompts, T) in a dict says where the padding
+    is. epsilon, relative: as for Run.attention_probe; probes are named "<split>/<layer>". Maps are
+    taken in evaluation mode, so without dropout.
+    """
+    return AttentionWatch(run, model, layers, probe_batches, every, split, epsilon, relative)
+
+
 class Watch:
     """Fixed inputs, sent through the model now and then. Not thread-safe: the training thread's."""
 
     def __init__(self, run, model, layers, probe_batches, every, split, probe_settings):
+        settings = {"split": split, "aligned": True, **probe_settings}
+        self._start(model, layers, probe_batches, every,
+                    lambda name: run.probe(f"{split}/{name}", **settings))
+
+    def _start(self, model, layers, probe_batches, every, make_probe):
         self._model, self._every = model, every
         self._batches = list(probe_batches)
         if layers == "all":
@@ -32,9 +55,7 @@ class Watch:
         elif not isinstance(layers, dict):
             modules = dict(model.named_modules())
             layers = {name: modules[name] for name in layers}
-        settings = {"split": split, "aligned": True, **probe_settings}
-        self._probes = {
-            module: run.probe(f"{split}/{name}", **settings) for name, module in layers.items()}
+        self._probes = {module: make_probe(name) for name, module in layers.items()}
 
     def step(self, step):
         """Probes the model if `step` is due. Training is not disturbed: the random state and every
@@ -48,17 +69,22 @@ class Watch:
         with _evaluating(self._model), contextlib.ExitStack() as hooks:
             outputs = {}
             for module in self._probes:
-                handle = module.register_forward_hook(
-                    lambda module, _, output: outputs.__setitem__(module, output))
-                hooks.callback(handle.remove)
+                hooks.enter_context(self._catching(module, outputs))
             for number, batch in enumerate(self._batches, 1):
                 outputs.clear()
                 mask = self._call(batch)
                 for module, output in outputs.items():
-                    hidden = output[0] if isinstance(output, (tuple, list)) else output
-                    self._probes[module].log(
-                        hidden, step=step, end=number == len(self._batches),
-                        mask=mask if hidden.dim() == 3 else None)
+                    self._log(self._probes[module], output, step, mask,
+                              end=number == len(self._batches))
+
+    def _catching(self, module, outputs):
+        """Keeps the module's outputs while it is entered."""
+        return _removing(module.register_forward_hook(
+            lambda module, _, output: outputs.__setitem__(module, output)))
+
+    def _log(self, probe, output, step, mask, end):
+        hidden = output[0] if isinstance(output, (tuple, list)) else output
+        probe.log(hidden, step=step, end=end, mask=mask if hidden.dim() == 3 else None)
 
     def _call(self, batch):
         """Runs the model on a batch; returns its mask of rows that count, or None."""
@@ -70,6 +96,40 @@ class Watch:
         inputs = batch if isinstance(batch, (tuple, list)) else (batch,)
         self._model(*(_to(value, device) for value in inputs))
         return None
+
+
+class AttentionWatch(Watch):
+    """A Watch of attention maps."""
+
+    def __init__(self, run, model, layers, probe_batches, every, split, epsilon, relative):
+        self._start(model, layers, probe_batches, every, lambda name: run.attention_probe(
+            f"{split}/{name}", split=split, epsilon=epsilon, relative=relative))
+        self._run = run
+        self._prompts = {}  # by probe: prompts logged of the present step
+
+    def probe(self, step):
+        self._prompts = {}
+        super().probe(step)
+
+    def _catching(self, module, outputs):
+        stack = contextlib.ExitStack()
+        stack.enter_context(super()._catching(module, outputs))
+        if isinstance(module, torch.nn.MultiheadAttention):
+            stack.enter_context(_returning_weights(module))
+        return stack
+
+    def _log(self, probe, output, step, mask, end):
+        outputs = output if isinstance(output, (tuple, list)) else (output,)
+        maps = next((o for o in outputs if isinstance(o, torch.Tensor) and o.dim() == 4
+                     and o.shape[2] == o.shape[3]), None)
+        if maps is None:
+            self._run._bad_maps(f"{probe.name}: the module returned no attention map (prompts, "
+                                "heads, T, T); ignored")
+            return
+        first = self._prompts.get(probe, 0)
+        self._prompts[probe] = first + len(maps)
+        probe.log(maps, step=step, mask=mask, end=end,
+                  prompt_ids=range(first, first + len(maps)))
 
 
 def _blocks(model):
@@ -84,6 +144,29 @@ def _blocks(model):
 
 def _to(value, device):
     return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
+@contextlib.contextmanager
+def _removing(handle):
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def _returning_weights(attention):
+    """Lets a torch.nn.MultiheadAttention return the weights of each head, whoever calls it."""
+    forward = attention.forward
+
+    def asking(*args, **kwargs):
+        return forward(*args, **{**kwargs, "need_weights": True, "average_attn_weights": False})
+
+    attention.forward = asking
+    try:
+        yield
+    finally:
+        del attention.forward
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ std::uint32_t PointSlots::Add(std::span<const float> row, std::uint64_t preceden
   if (points_ == slots()) {
     next_ = static_cast<std::uint32_t>(slots());
     const std::size_t slots = live_.size() + std::max(kGrowth, live_.size() / 8);
-    rows_.resize(slots * dim_);
-    centered_.resize(slots * dim_);
+    GrowTo(slots * dim_, rows_);
+    GrowTo(slots * dim_, centered_);
     norms_.resize(slots);
     precedences_.resize(slots);
     live_.resize(slots);

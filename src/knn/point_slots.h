@@ -11,6 +11,13 @@
 
 namespace dimwatch {
 
+// To that size, with room for no more: a vector by itself takes up to twice as much.
+template <typename T>
+void GrowTo(std::size_t size, std::vector<T>& vector) {
+  vector.reserve(size);
+  vector.resize(size);
+}
+
 // Beside its row every point has a row centered on a reference, for inner products that do not
 // cancel, and a precedence, which orders points at equal distances. Not thread-safe.
 class PointSlots {

@@ -16,8 +16,8 @@ RollingLists::RollingLists(const PointSlots& points, std::size_t near, std::size
 
 void RollingLists::Resize(std::size_t slots) {
   lists_.resize(slots);
-  entries_.resize(slots * capacity_);
-  squares_.resize(slots * capacity_);
+  GrowTo(slots * capacity_, entries_);
+  GrowTo(slots * capacity_, squares_);
 }
 
 Rank RollingLists::RankAt(std::uint32_t of, std::size_t at) const {

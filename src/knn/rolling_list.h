@@ -67,6 +67,14 @@ class RollingLists {
     __builtin_prefetch(&squares_[of * capacity_]);
   }
 
+  // And the names of the first `count`.
+  void PrefetchIds(std::uint32_t of, std::size_t count) const {
+    constexpr std::size_t kLine = 64 / sizeof(std::uint32_t);
+    for (std::size_t at = 0; at < count; at += kLine) {
+      __builtin_prefetch(&entries_[of * capacity_ + at]);
+    }
+  }
+
   // Makes a list of `others`: of all other points if `bound` is infinite, otherwise of all with a
   // rough square below it. A near limit from before stays where it can. False, and an empty list,
   // where `bound` and `slack` do not tell the nearest `least`.

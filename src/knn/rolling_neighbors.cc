@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "src/knn/candidates.h"
+#include "src/knn/distance.h"
 #include "src/knn/packed_rows.h"
 #include "src/knn/tile.h"
 
@@ -205,6 +206,7 @@ void RollingNeighbors::Scan(const Queries& queries, std::size_t block, bool upda
       if (!holds(point)) continue;
       const std::span<float> squares = std::span(workspace.tile).subspan(r * count, count);
       const bool keeps = update && is_query_[point] == 0;
+      if (keeps && r + 1 < rows) lists_.PrefetchIds(point + 1, keep_);
       FindHits(queries, squares, points_.norm(point), keeps ? offers_[point] : -1, workspace);
       if (keeps) UpdateList(queries, point, squares, workspace);
       OfferToQueries(queries, point, squares, workspace);
@@ -246,6 +248,12 @@ void RollingNeighbors::UpdateList(const Queries& queries, std::uint32_t point,
                                   std::span<float> squares, Workspace& workspace) {
   const RollingLists::List& list = lists_.list(point);
   const Rank near_limit = list.near_limit;
+  for (const std::uint32_t query : workspace.hits) {
+    if (squares[query] <= near_limit.square) {  // is to be measured
+      PrefetchRow(points_.row(point), points_.dim());
+      break;
+    }
+  }
   std::size_t first_change = list.size;
   if (!gone_.empty()) first_change = lists_.Remove(point, marks_, gone_.front(), gone_.back());
   for (std::uint32_t& hit : workspace.hits) {

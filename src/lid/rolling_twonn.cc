@@ -24,7 +24,7 @@ constexpr std::uint16_t kImproves = 2;  // or more: by somebody who joined, see 
 // Buffers of one task.
 struct RollingTwoNn::Scratch {
   std::vector<std::uint16_t> place;  // by slot: 1 + the place of a member; 0 of others
-  std::vector<float> second;         // by slot: of a member whose ratio may stay; -1 of others
+  std::vector<float> second;         // by place: of a member whose ratio may stay; -1 of others
   std::vector<std::uint16_t> state;  // by place less 1: kStays and so on
   std::vector<std::uint32_t> joined, left, changed;
   std::vector<RollingNeighbors::Known> affected;
@@ -49,10 +49,10 @@ void RollingTwoNn::Update(const RollingNeighbors::Change& change, ThreadPool& po
   const std::size_t slots = sets_.points().slots();
   is_known_.resize(slots);
   lids_.resize(slots);
-  log_mu_.resize(slots * neighbors_);
-  members_.resize(slots * neighbors_);
-  firsts_.resize(slots * neighbors_);
-  seconds_.resize(slots * neighbors_);
+  GrowTo(slots * neighbors_, log_mu_);
+  GrowTo(slots * neighbors_, members_);
+  GrowTo(slots * neighbors_, firsts_);
+  GrowTo(slots * neighbors_, seconds_);
   if (sets_.size() <= neighbors_) {
     std::ranges::fill(is_known_, std::uint8_t{0});
     return;
@@ -70,7 +70,10 @@ void RollingTwoNn::Update(const RollingNeighbors::Change& change, ThreadPool& po
   pool.ParallelFor((points.size() + kChunkPoints - 1) / kChunkPoints, [&](std::size_t chunk) {
     std::unique_ptr<Scratch> scratch = TakeScratch(slots);
     const std::size_t end = std::min(points.size(), (chunk + 1) * kChunkPoints);
-    for (std::size_t i = chunk * kChunkPoints; i < end; ++i) Refit(points[i], *scratch);
+    for (std::size_t i = chunk * kChunkPoints; i < end; ++i) {
+      if (i + 1 < end) PrefetchMembers(points[i + 1]);
+      Refit(points[i], *scratch);
+    }
     ReturnScratch(std::move(scratch));
   });
 }
@@ -102,7 +105,7 @@ std::unique_ptr<RollingTwoNn::Scratch> RollingTwoNn::TakeScratch(std::size_t slo
   }
   if (!scratch) scratch = std::make_unique<Scratch>();
   scratch->place.resize(slots);
-  scratch->second.resize(slots, -1.0f);
+  scratch->second.resize(neighbors_ + 1, -1.0f);
   scratch->state.resize(neighbors_);
   return scratch;
 }
@@ -128,7 +131,18 @@ void RollingTwoNn::Refit(std::uint32_t point, Scratch& scratch) {
   }
   for (std::size_t k = 0; k < neighbors_; ++k) {
     scratch.place[members[k] & ~kFar] = 0;
-    scratch.second[members[k] & ~kFar] = -1;
+  }
+}
+
+void RollingTwoNn::PrefetchMembers(std::uint32_t point) const {
+  constexpr std::size_t kLine = 16;
+  sets_.lists().PrefetchIds(point, neighbors_);
+  for (std::size_t k = 0; k < neighbors_; k += kLine) {
+    __builtin_prefetch(&members_[point * neighbors_ + k]);
+    __builtin_prefetch(&seconds_[point * neighbors_ + k]);
+    __builtin_prefetch(&firsts_[point * neighbors_ + k]);
+    __builtin_prefetch(log_mu_.data() + point * neighbors_ + k);
+    __builtin_prefetch(log_mu_.data() + point * neighbors_ + k + kLine / 2);
   }
 }
 
@@ -155,15 +169,15 @@ void RollingTwoNn::FindChanges(std::uint32_t point, Scratch& scratch) const {
   const auto find_again = [&](std::size_t k) {
     scratch.state[k] = kChanges;
     scratch.changed.push_back(members[k] & ~kFar);
-    scratch.second[members[k] & ~kFar] = -1;
+    scratch.second[k + 1] = -1;
   };
+  std::copy_n(&seconds_[point * neighbors_], neighbors_, scratch.second.begin() + 1);
   for (std::size_t k = 0; k < neighbors_; ++k) {
     if (scratch.state[k] == kChanges) {
       scratch.left.push_back(members[k] & ~kFar);
+      scratch.second[k + 1] = -1;
     } else if ((members[k] & kFar) != 0) {
       find_again(k);
-    } else {
-      scratch.second[members[k]] = seconds_[point * neighbors_ + k];
     }
   }
   for (const std::uint32_t other : scratch.left) sets_.PrefetchKnownBy(other);
@@ -188,7 +202,7 @@ std::span<const RollingNeighbors::Known> RollingTwoNn::Affected(std::uint32_t ot
   std::size_t count = 0;
   for (const RollingNeighbors::Known& known : all) {  // without a branch: it cannot be predicted
     scratch.affected[count] = known;
-    count += known.square <= scratch.second[known.by] ? 1 : 0;
+    count += known.square <= scratch.second[scratch.place[known.by]] ? 1 : 0;
   }
   return std::span(scratch.affected).first(count);
 }
@@ -203,7 +217,7 @@ void RollingTwoNn::Improve(std::uint32_t point, std::size_t k, float square,
   }
   TwoSmallest& nearest = scratch.improved[scratch.state[k] - kImproves].nearest;
   nearest.Observe(square);
-  scratch.second[members_[at]] = nearest.second;
+  scratch.second[k + 1] = nearest.second;
 }
 
 // Of those who joined, or changed; `scratch.place` marks the members from here on.
@@ -255,6 +269,7 @@ void RollingTwoNn::ObserveFar(std::uint32_t member, std::uint32_t point, const S
   const auto measure = [&](std::uint32_t other) {
     return distance(points.row(member), points.row(other), points.dim());
   };
+  PrefetchRow(points.row(member), points.dim());
   TwoSmallest rough;
   for (std::size_t at = list.near; at < list.size; ++at) {
     if (scratch.place[lists.id(member, at)] != 0) rough.Observe(lists.square(member, at));

@@ -58,6 +58,7 @@ class RollingTwoNn {
   std::unique_ptr<Scratch> TakeScratch(std::size_t slots);
   void ReturnScratch(std::unique_ptr<Scratch> scratch);
   void Forget(std::span<const std::uint32_t> forgetful, ThreadPool& pool);
+  void PrefetchMembers(std::uint32_t point) const;
   void Refit(std::uint32_t point, Scratch& scratch);
   void FindJoined(std::uint32_t point, std::size_t had, Scratch& scratch) const;
   void FindChanges(std::uint32_t point, Scratch& scratch) const;

@@ -16,6 +16,7 @@ using Action = std::function<absl::Status()>;
 
 // Without a server.
 void AddEstimateCommand(CLI::App& app, Action& action);
+void AddAttentionCommand(CLI::App& app, Action& action);
 void AddReplayCommand(CLI::App& app, Action& action);
 
 // With one.

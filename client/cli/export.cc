@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/cli/attention_text.h"
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/json.h"
@@ -47,6 +48,9 @@ absl::StatusOr<RunHistory> ReadHistory(const Server& server, const std::string& 
   absl::Status status;
   Take(ListAll(server, &Query::ListEstimates, &v1::ListEstimatesResponse::estimates, run_id),
        history.estimates, status);
+  Take(ListAll(server, &Query::ListAttentionEstimates,
+               &v1::ListAttentionEstimatesResponse::estimates, run_id),
+       history.attention, status);
   Take(ListAll(server, &Query::ListScalars, &v1::ListScalarsResponse::scalars, run_id),
        history.scalars, status);
   Take(ListAll(server, &Query::ListSignals, &v1::ListSignalsResponse::signals, run_id),
@@ -67,6 +71,10 @@ std::vector<Json> Lines(const RunHistory& history) {
   for (const v1::Estimate& estimate : history.estimates) {
     lines.push_back(ToJson(estimate));
     if (estimate.has_scale_profile()) lines.push_back(ScaleJson(estimate));
+  }
+  for (const v1::AttentionEstimate& estimate : history.attention) {
+    lines.push_back(ToJson(FromProto(estimate)));
+    lines.back()["time"] = TimeText(estimate.create_time());
   }
   std::ranges::stable_sort(lines, {},
                            [](const Json& line) { return line["step"].get<std::int64_t>(); });
@@ -115,6 +123,14 @@ std::string ToCsv(const RunHistory& history) {
                                                     "n_duplicates",
                                                     "n_nonfinite",
                                                     "n_rows",
+                                                    "n_prompts",
+                                                    "epsilon",
+                                                    "relative",
+                                                    "heads",
+                                                    "baseline_step",
+                                                    "baseline_change",
+                                                    "baseline_change_standard_error",
+                                                    "n_baseline_prompts",
                                                     "window_fill",
                                                     "complete",
                                                     "incomplete_reason",

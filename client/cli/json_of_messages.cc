@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/time/time.h"
+#include "client/cli/attention_text.h"
 #include "client/cli/json.h"
 #include "client/cli/scale_text.h"
 
@@ -153,6 +154,10 @@ Json ToJson(const v1::Run& run) {
   json["scale_profiles"] = Json::array();
   for (const v1::Estimate& estimate : run.latest_profiles()) {
     json["scale_profiles"].push_back(ScaleJson(estimate));
+  }
+  json["attention"] = Json::array();
+  for (const v1::AttentionEstimate& estimate : run.latest_attention()) {
+    json["attention"].push_back(ToJson(FromProto(estimate)));
   }
   json["signals"] = Json::array();
   for (const v1::Signal& signal : run.signals()) json["signals"].push_back(ToJson(signal));

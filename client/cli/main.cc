@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
 
   dimwatch::cli::Action action;
   dimwatch::cli::AddEstimateCommand(app, action);
+  dimwatch::cli::AddAttentionCommand(app, action);
   dimwatch::cli::AddReplayCommand(app, action);
   dimwatch::cli::AddRunsCommand(app, action);
   dimwatch::cli::AddShowCommand(app, action);

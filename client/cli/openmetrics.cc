@@ -89,12 +89,41 @@ void AppendEstimates(const RunHistory& history, const Labels& run, std::string& 
   }
 }
 
+void AppendAttention(const RunHistory& history, const Labels& run, std::string& text) {
+  Family mean("dimwatch_attention_dimension_mean", "Mean attention-graph dimension.");
+  Family error("dimwatch_attention_dimension_standard_error",
+               "Standard error of dimwatch_attention_dimension_mean.");
+  Family prompts("dimwatch_attention_dimension_prompts", "Prompts that the mean is over.");
+  Family complete("dimwatch_attention_dimension_complete", "1 if no prompt was lost.");
+  Family info("dimwatch_attention_dimension_info", "How attention was counted.");
+  Family step("dimwatch_attention_dimension_step", "Optimizer step of the maps.");
+  for (const v1::AttentionEstimate& estimate : history.attention) {
+    if (!estimate.has_standard_error()) continue;
+    const google::protobuf::Timestamp& time = estimate.create_time();
+    Labels labels = run;
+    labels.emplace_back("probe", estimate.probe());
+    mean.Add(labels, time, estimate.mean());
+    error.Add(labels, time, estimate.standard_error());
+    prompts.Add(labels, time, static_cast<double>(estimate.prompts()));
+    complete.Add(labels, time, estimate.complete() ? 1 : 0);
+    step.Add(labels, time, static_cast<double>(estimate.step()));
+    labels.emplace_back("epsilon", nlohmann::json(estimate.config().epsilon()).dump());
+    labels.emplace_back("relative", estimate.config().relative() ? "true" : "false");
+    labels.emplace_back("heads", std::to_string(estimate.config().heads()));
+    info.Add(labels, time, 1);
+  }
+  for (Family* family : {&mean, &error, &prompts, &complete, &info, &step}) {
+    family->AppendTo(text);
+  }
+}
+
 }  // namespace
 
 std::string ToOpenMetrics(const RunHistory& history) {
   const Labels run = {{"project", history.project}, {"run", history.run_id}};
   std::string text;
   AppendEstimates(history, run, text);
+  AppendAttention(history, run, text);
 
   Family active("dimwatch_signal_active", "1 while the signal is FIRING.");
   for (const v1::Signal& signal : history.signals) {

@@ -17,6 +17,7 @@ struct RunHistory {
   std::string run_id;
   std::string project;
   std::vector<v1::Estimate> estimates;
+  std::vector<v1::AttentionEstimate> attention;
   std::vector<v1::Scalar> scalars;
   std::vector<v1::Signal> signals;
   std::vector<v1::Decision> decisions;

@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "client/cli/attention_text.h"
 #include "client/cli/json.h"
 #include "client/cli/scale_text.h"
 
@@ -54,6 +55,10 @@ void ReplayOutput::Add(const RunChanges& changes) {
                  ScaleText(*record.scale_profile, StdoutIsColored());
     }
     AddRow(record, changes.signals);
+  }
+  for (const AttentionRecord& record : changes.attention) {
+    lines[record.cursor].push_back(ToJson(record));
+    events_ += AttentionLine(record) + "\n";
   }
   for (const SignalRecord& record : changes.signals) {
     lines[record.cursor].push_back(ToJson(record.signal));

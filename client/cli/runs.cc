@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/cli/attention_text.h"
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/json.h"
@@ -133,6 +134,13 @@ absl::Status RunShow(const ShowOptions& options) {
   Table table(EstimateHeader());
   for (const v1::Estimate& estimate : run.latest_estimates()) table.Add(EstimateCells(estimate));
   std::printf("%s", table.ToString(colored).c_str());
+  if (run.latest_attention_size() > 0) {
+    Table attention(AttentionHeader());
+    for (const v1::AttentionEstimate& estimate : run.latest_attention()) {
+      attention.Add(AttentionCells(FromProto(estimate)));
+    }
+    std::printf("\n%s", attention.ToString(colored).c_str());
+  }
   for (const v1::Estimate& estimate : run.latest_profiles()) {
     std::printf("\nscale profile of %s at step %lld, window %s full, complete: %s\n%s",
                 estimate.probe().c_str(), static_cast<long long>(estimate.step()),

@@ -39,6 +39,41 @@ absl::Status ParseSamples(const Json& samples, const std::filesystem::path& fold
   return absl::OkStatus();
 }
 
+TraceAttention ReadAttention(const Json& entry, const std::filesystem::path& folder) {
+  TraceAttention attention;
+  entry.at("probe").get_to(attention.probe);
+  attention.settings.epsilon = entry.value("epsilon", attention.settings.epsilon);
+  attention.settings.relative = entry.value("relative", false);
+  attention.ids = entry.value("ids", attention.ids);
+  if (entry.contains("file")) {
+    attention.file = folder / entry.at("file").get<std::string>();
+    attention.first_positions = entry.value("first_positions", attention.first_positions);
+    attention.query_positions = entry.value("query_positions", attention.query_positions);
+    return attention;
+  }
+  entry.at("dimensions").get_to(attention.dimensions);
+  entry.at("heads").get_to(attention.settings.heads);
+  entry.at("positions").get_to(attention.positions);
+  attention.invalid = entry.value("invalid", std::int64_t{0});
+  return attention;
+}
+
+absl::Status ParseAttention(const Json& entries, const std::filesystem::path& folder,
+                            TraceStep& step) {
+  if (!entries.is_array()) return absl::InvalidArgumentError("`attention` must be an array");
+  for (const Json& entry : entries) {
+    try {
+      step.attention.push_back(ReadAttention(entry, folder));
+    } catch (const Json::exception&) {
+      return absl::InvalidArgumentError(
+          "attention must be {\"probe\", \"file\"} or {\"probe\", \"dimensions\", \"heads\", "
+          "\"positions\"}, got " +
+          entry.dump());
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<TraceStep> ParseLine(const std::string& text, const std::filesystem::path& folder) {
   Json json;
   try {
@@ -58,6 +93,9 @@ absl::StatusOr<TraceStep> ParseLine(const std::string& text, const std::filesyst
   if (json.contains("scalars")) status = ParseScalars(json["scalars"], step);
   if (status.ok() && json.contains("samples")) {
     status = ParseSamples(json["samples"], folder, step);
+  }
+  if (status.ok() && json.contains("attention")) {
+    status = ParseAttention(json["attention"], folder, step);
   }
   if (!status.ok()) return status;
   return step;
@@ -86,6 +124,8 @@ absl::StatusOr<std::vector<TraceStep>> ReadTrace(const std::filesystem::path& fo
       for (const auto& [name, value] : step->scalars) steps.back().scalars[name] = value;
       steps.back().samples.insert(steps.back().samples.end(), step->samples.begin(),
                                   step->samples.end());
+      steps.back().attention.insert(steps.back().attention.end(), step->attention.begin(),
+                                    step->attention.end());
     } else {
       steps.push_back(*std::move(step));
     }

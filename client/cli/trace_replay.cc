@@ -50,6 +50,14 @@ absl::StatusOr<std::vector<ProbeSettings>> Probes(const std::vector<TraceStep>& 
       if (!status.ok()) return status;
       probes.push_back(ResolveDefaults(probe.settings));
     }
+    for (const TraceAttention& attention : step.attention) {
+      if (!seen.insert(attention.probe).second) continue;
+      ProbeSettings settings;
+      settings.identity.name = attention.probe;
+      settings.attention = attention.settings;
+      settings.attention->heads = 0;
+      probes.push_back(ResolveDefaults(settings));
+    }
   }
   return probes;
 }
@@ -73,12 +81,15 @@ class TraceReplayer {
         return later.probe == samples->probe;
       });
       absl::StatusOr<PointCloud> cloud = ReadNpy(samples->file);
-      if (!cloud.ok()) {
-        return absl::Status(cloud.status().code(), "trace.jsonl:" + std::to_string(step.line) +
-                                                       ": " +
-                                                       std::string(cloud.status().message()));
-      }
+      if (!cloud.ok()) return InTrace(cloud.status(), step);
       Report(step, samples->probe, Offer(ToItem(*cloud, samples->probe, step.step, last)));
+    }
+    for (auto maps = step.attention.begin(); maps != step.attention.end(); ++maps) {
+      const bool last = std::none_of(maps + 1, step.attention.end(),
+                                     [&](const auto& later) { return later.probe == maps->probe; });
+      absl::StatusOr<AttentionItem> item = ToItem(*maps, step.step, last);
+      if (!item.ok()) return InTrace(item.status(), step);
+      Report(step, maps->probe, SameCounting(*maps) ? Offer(*std::move(item)) : OtherCounting());
     }
     return absl::OkStatus();
   }
@@ -109,6 +120,56 @@ class TraceReplayer {
     std::memcpy(item.data.data(), cloud.data().data(), item.data.size());
     item.snapshot_end = last;
     return item;
+  }
+
+  absl::StatusOr<AttentionItem> ToItem(const TraceAttention& maps, Step step, bool last) {
+    AttentionItem item;
+    item.seq = ++seq_;
+    item.probe = maps.probe;
+    item.step = step;
+    item.prompt_ids = maps.ids;
+    item.snapshot_end = last;
+    if (maps.file.empty()) {
+      item.prompts = std::ssize(maps.dimensions);
+      item.heads = maps.settings.heads;
+      item.positions = maps.positions;
+      item.dimensions = maps.dimensions;
+      item.invalid_prompts = maps.invalid;
+      return item;
+    }
+    absl::StatusOr<NpyArray> array = ReadNpyArray(maps.file);
+    if (!array.ok()) return array.status();
+    if (array->shape.size() != 3) {
+      return absl::InvalidArgumentError(maps.file.string() +
+                                        ": prompts x heads x positions are needed");
+    }
+    item.dtype = array->dtype;
+    item.prompts = static_cast<std::int64_t>(array->shape[0]);
+    item.heads = static_cast<std::int64_t>(array->shape[1]);
+    item.positions = static_cast<std::int64_t>(array->shape[2]);
+    item.data = std::move(array->data);
+    item.first_positions = maps.first_positions;
+    item.query_positions = maps.query_positions;
+    return item;
+  }
+
+  // As the probe's first maps were counted: counts of other kinds are no series.
+  bool SameCounting(const TraceAttention& maps) const {
+    return std::ranges::any_of(pipeline_.run().probes, [&](const ProbeSettings& probe) {
+      return probe.identity.name == maps.probe && probe.attention &&
+             probe.attention->epsilon == maps.settings.epsilon &&
+             probe.attention->relative == maps.settings.relative;
+    });
+  }
+
+  static absl::Status OtherCounting() {
+    return absl::InvalidArgumentError(
+        "counted with another epsilon than the first maps of the probe, or of a probe of samples");
+  }
+
+  static absl::Status InTrace(const absl::Status& status, const TraceStep& step) {
+    return absl::Status(status.code(), "trace.jsonl:" + std::to_string(step.line) + ": " +
+                                           std::string(status.message()));
   }
 
   absl::Status Offer(const IngestItem& item) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "client/cli/attention_text.h"
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/json.h"
@@ -42,6 +43,7 @@ class JsonLines final : public Watcher {
  public:
   void Apply(const v1::WatchRunResponse& event) override {
     if (event.has_estimate()) Print(event.cursor(), ToJson(event.estimate()));
+    if (event.has_attention()) Print(event.cursor(), ToJson(FromProto(event.attention())));
     if (event.has_signal()) Print(event.cursor(), ToJson(event.signal()));
     if (event.has_decision()) Print(event.cursor(), ToJson(event.decision()));
     if (event.has_rewind()) {
@@ -73,6 +75,8 @@ class PlainLines final : public Watcher {
     std::string line;
     if (event.has_estimate()) {
       line = EstimateLine(event.estimate());
+    } else if (event.has_attention()) {
+      line = AttentionLine(FromProto(event.attention()));
     } else if (event.has_signal()) {
       line = SignalText(event.signal(), false);
     } else if (event.has_decision()) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "client/cli/attention_text.h"
 #include "client/cli/json.h"
 #include "client/cli/text.h"
 
@@ -51,6 +52,8 @@ void WatchView::Apply(const v1::WatchRunResponse& event) {
     probe.means.emplace_back(estimate.step(),
                              estimate.has_mean() ? std::optional(estimate.mean()) : std::nullopt);
     probe.newest = estimate;
+  } else if (event.has_attention()) {
+    attention_[event.attention().probe()] = event.attention();
   } else if (event.has_signal()) {
     signals_.push_back(event.signal());
     if (signals_.size() > kShownSignals) signals_.pop_front();
@@ -87,6 +90,10 @@ std::string WatchView::Draw(bool colored, std::size_t columns, std::size_t lines
     table.Add(std::move(cells));
   }
   block += table.ToString(colored) + "\n";
+  for (const auto& [name, estimate] : attention_) {
+    block += AttentionLine(FromProto(estimate)) + "\n";
+  }
+  if (!attention_.empty()) block += "\n";
   for (const auto& [name, point] : scalars_) {
     block += name + " = " + Number(point.second) + " at step " + std::to_string(point.first) + "\n";
   }

@@ -17,7 +17,8 @@ class WatchView {
 
   void Apply(const v1::WatchRunResponse& event);
   // The block: a table of the newest estimate of each probe with the course of its mean, the newest
-  // scalars, the last signals, the decision. At most `lines` of at most `columns`.
+  // of its attention maps, the newest scalars, the last signals, the decision. At most `lines` of
+  // at most `columns`.
   std::string Draw(bool colored, std::size_t columns, std::size_t lines) const;
 
  private:
@@ -30,6 +31,7 @@ class WatchView {
   const std::string run_id_;
   v1::RunState state_ = v1::RUN_STATE_RUNNING;
   std::map<std::string, Probe> probes_;
+  std::map<std::string, v1::AttentionEstimate> attention_;          // newest
   std::map<std::string, std::pair<std::int64_t, double>> scalars_;  // newest: step and value
   std::deque<v1::Signal> signals_;                                  // the last few
   v1::Decision decision_;

@@ -135,6 +135,81 @@ TEST(ConvertTest, SamplesKeepTheirBytes) {
   EXPECT_EQ(sample.dropped_rows, 3);
 }
 
+TEST(ConvertTest, AProbeOfAttentionMapsComesBackWithItsDefaults) {
+  v1::Run run = MinimalRun();
+  v1::ProbeConfig* probe = run.mutable_config()->add_probes();
+  probe->set_probe("train/last");
+  probe->mutable_attention()->set_relative(true);
+  const absl::StatusOr<RunRecord> first = FromProto(run);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->probes[0].attention, (AttentionSettings{.epsilon = 0.1, .relative = true}));
+  *run.mutable_config() = ConfigToProto(*first);
+  EXPECT_EQ(run.config().probes(0).attention().epsilon(), 0.1);
+  EXPECT_EQ(FromProto(run)->probes, first->probes);
+  run.mutable_config()->mutable_probes(0)->mutable_attention()->set_epsilon(1);
+  EXPECT_TRUE(absl::IsInvalidArgument(FromProto(run).status()));
+}
+
+TEST(ConvertTest, AttentionKeepsWhatItHolds) {
+  v1::IngestRequest request;
+  v1::AttentionBatch* batch = request.mutable_attention();
+  batch->set_seq(4);
+  batch->set_probe("p");
+  batch->set_step(7);
+  batch->set_dtype(v1::DTYPE_F16);
+  batch->set_prompts(1);
+  batch->set_heads(2);
+  batch->set_positions(3);
+  batch->set_data("abcdefghijkl");
+  batch->add_prompt_ids(11);
+  batch->add_first_positions(1);
+  batch->add_query_positions(2);
+  batch->set_dropped_prompts(5);
+  batch->set_snapshot_end(true);
+  EXPECT_EQ(SeqOf(request), 4);
+  EXPECT_EQ(RowsOf(request), 1);
+  absl::StatusOr<ConvertedItem> converted = FromProto(v1::IngestRequest(request));
+  ASSERT_TRUE(converted.ok());
+  const auto& item = std::get<AttentionItem>(converted->item);
+  EXPECT_EQ(item.step, Step{7});
+  EXPECT_EQ(item.dtype, DType::kF16);
+  EXPECT_EQ(item.prompts + 10 * item.heads + 100 * item.positions, 321);
+  EXPECT_EQ(item.data, "abcdefghijkl");
+  EXPECT_THAT(item.prompt_ids, ElementsAre(11));
+  EXPECT_THAT(item.first_positions, ElementsAre(1));
+  EXPECT_THAT(item.query_positions, ElementsAre(2));
+  EXPECT_EQ(item.dropped_prompts, 5);
+  EXPECT_TRUE(item.snapshot_end);
+  batch->clear_dtype();
+  EXPECT_TRUE(absl::IsInvalidArgument(FromProto(v1::IngestRequest(request)).status()));
+  batch->clear_data();
+  batch->add_dimensions(6);
+  batch->set_invalid_prompts(2);
+  converted = FromProto(std::move(request));
+  ASSERT_TRUE(converted.ok());
+  EXPECT_THAT(std::get<AttentionItem>(converted->item).dimensions, ElementsAre(6));
+  EXPECT_EQ(std::get<AttentionItem>(converted->item).invalid_prompts, 2);
+}
+
+TEST(ConvertTest, AnAttentionEstimateSaysHowItWasCountedAndSinceWhen) {
+  AttentionRecord record;
+  record.step = Step{20};
+  record.estimate.settings = {.epsilon = 0.2, .relative = true, .heads = 8};
+  record.estimate.mean = 3;
+  v1::AttentionEstimate estimate = ToProto(record);
+  EXPECT_EQ(estimate.config().epsilon(), 0.2);
+  EXPECT_TRUE(estimate.config().relative());
+  EXPECT_EQ(estimate.config().heads(), 8);
+  EXPECT_FALSE(estimate.has_standard_error() || estimate.has_baseline_step());
+  record.baseline_step = Step{0};
+  record.baseline_change = AttentionChange{.mean = -0.5, .standard_error = 0.25, .prompts = 9};
+  estimate = ToProto(record);
+  EXPECT_TRUE(estimate.has_baseline_step());
+  EXPECT_EQ(estimate.baseline_change(), -0.5);
+  EXPECT_EQ(estimate.baseline_change_standard_error(), 0.25);
+  EXPECT_EQ(estimate.baseline_prompts(), 9);
+}
+
 TEST(ConvertTest, ScalarsThatAreNotFiniteAreLeftOutByName) {
   v1::IngestRequest request;
   auto& values = *request.mutable_scalars()->mutable_values();

@@ -72,6 +72,17 @@ TEST_F(LayerProfileTest, LayersOfTheNewestStepComeInTheirOrder) {
   EXPECT_THAT(profile.missing_probes(), IsEmpty());
 }
 
+TEST_F(LayerProfileTest, ProbesOfAttentionMapsAreNotAmongThem) {
+  ProbeSettings attention;
+  attention.identity.name = "train/layer.3";
+  attention.attention = AttentionSettings();
+  view_.run.probes.push_back(ResolveDefaults(attention));
+  Estimated("train/layer.1", 10, 5);
+  const v1::GetLayerProfileResponse profile = Profile({});
+  EXPECT_THAT(Layers(profile), ElementsAre("layer.1"));
+  EXPECT_THAT(profile.missing_probes(), ElementsAre("train/layer.2", "train/layer.10"));
+}
+
 TEST_F(LayerProfileTest, AnotherSplitAndStepMayBeAskedFor) {
   Estimated("validation/layer.2", 10, 5);
   Estimated("validation/layer.2", 20, 6);

@@ -92,6 +92,37 @@ TEST(MetricsTest, HarmonicMeanAndNearDuplicatesAreShownWhereTheyAre) {
   EXPECT_THAT(text, HasSubstr("dimwatch_lid_near_duplicate_ratio" + labels + " 0.25\n"));
 }
 
+TEST(MetricsTest, AttentionIsShownWithItsErrorAndHowItWasCounted) {
+  RunView view = ViewOf("r");
+  AttentionRecord record;
+  record.probe = "train/maps";
+  record.step = Step{7};
+  record.estimate.settings = {.epsilon = 0.1, .relative = false, .heads = 4};
+  record.estimate.mean = 6.5;
+  record.estimate.prompts = 1;
+  view.latest_attention.push_back(record);
+  const std::string labels = R"({project="p",run="r",probe="train/maps")";
+  std::string text = TextOf(SnapshotOf({view}));
+  EXPECT_THAT(text, Not(HasSubstr("dimwatch_attention_dimension_mean{")));
+  EXPECT_THAT(text, HasSubstr("dimwatch_attention_dimension_prompts" + labels + "} 1\n"));
+  AttentionRecord& shown = view.latest_attention[0];
+  shown.estimate.standard_error = 0.25;
+  shown.estimate.quantiles = {{0.5, 6}};
+  shown.estimate.prompts = 10;
+  shown.estimate.invalid = 2;
+  shown.baseline_step = Step{0};
+  shown.baseline_change = AttentionChange{.mean = -1, .standard_error = 0.125, .prompts = 9};
+  text = TextOf(SnapshotOf({view}));
+  for (const std::string& line :
+       {"mean" + labels + "} 6.5", "standard_error" + labels + "} 0.25",
+        "quantile" + labels + R"(,quantile="0.5"} 6)", "invalid_prompts" + labels + "} 2",
+        "change" + labels + "} -1", "change_standard_error" + labels + "} 0.125",
+        "step" + labels + "} 7", "complete" + labels + "} 1",
+        "info" + labels + R"(,epsilon="0.1",relative="false",heads="4",baseline_step="0"} 1)"}) {
+    EXPECT_THAT(text, HasSubstr("dimwatch_attention_dimension_" + line + "\n"));
+  }
+}
+
 TEST(MetricsTest, NewestEstimateIsShown) {
   const std::string text = TextOf(SnapshotOf({ViewOf("r")}));
   const std::string labels = R"({project="p",run="r",probe="train/x"})";

@@ -14,8 +14,8 @@ from dimwatch.v1 import ingest_pb2
 
 
 class Recorder:
-    """A folder with trace.jsonl, one line per step, and .npy clouds beside it. Of attention maps the
-    line holds what was counted.
+    """A folder with trace.jsonl, one line per step, and .npy clouds beside it. What was counted of
+    attention maps is in the line.
 
     Writes on a thread of its own; what waits for the disk is bounded in bytes, and what does not
     fit is left out of the trace. A folder that holds a trace is continued. float16 is kept, other

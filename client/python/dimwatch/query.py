@@ -13,8 +13,8 @@ _PAGE = 1000
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """A run's series: estimates (of attention maps, too) and scalars by step, changes of signals and of the decision in the
-    order in which they happened. `scalars` maps a name to [(step, value)]."""
+    """A run's series: estimates (of attention maps, too) and scalars by step, changes of signals and
+    of the decision in the order in which they happened. `scalars` maps a name to [(step, value)]."""
 
     estimates: List[Estimate]
     scalars: Dict[str, List[Tuple[int, float]]]

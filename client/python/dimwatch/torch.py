@@ -27,9 +27,9 @@ def watch_attention(run, model, layers, probe_batches, every, split="validation"
     """Counts the attention of layers of `model` on fixed prompts every `every` optimizer steps;
     returns a Watch.
 
-    layers: names as in model.named_modules(), or {name in the probe: module}; the first and the last
-    layer are what is compared. The map of a module is the first tensor (prompts, heads, T, T) of its
-    output, which it may have to be asked for, as with output_attentions=True in a batch of a model
+    layers: names as in model.named_modules(), or {name in the probe: module}; the first and the
+    last layer are what is compared. The map of a module is the first tensor (prompts, heads, T, T)
+    of its output, which it may have to be asked for, as with output_attentions=True in a batch of a model
     of transformers; a torch.nn.MultiheadAttention is asked by itself. A module without a map warns
     once and is skipped. (torch.nn.TransformerEncoderLayer calls no module for its attention.)
     probe_batches: as for watch(); an "attention_mask" (prompts, T) in a dict says where the padding

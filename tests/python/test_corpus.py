@@ -280,7 +280,7 @@ def test_course_holds_scalars_then_estimates_and_what_became_of_the_run(tmp_path
     assert lines[0]["run"] == "noisy-digits-40"
     assert lines[0]["outcome"] == dataclasses.asdict(truth.judge(truth.read(tmp_path)))
     first = [line for line in lines if line.get("step") == 0]
-    assert [line["type"] for line in first] == ["scalar"] * 6 + ["estimate"] * 2
+    assert [line["type"] for line in first] == ["scalar"] * 4 + ["estimate"] * 2
     assert [line["probe"] for line in first[-2:]] == ["train/last", "validation/last"]
     assert 5 < first[-1]["mean"] < 12 and first[-1]["neighbors"] == 64
     assert {line.get("step") for line in lines[1:]} == {0, 2, 4, 6}
@@ -301,3 +301,23 @@ def test_driver_leaves_out_text_without_data_and_adds_what_a_run_starts_from():
     assert (first.name, schedule.next()) == ("lm-dialogues", None)
     schedule.finished(first)
     assert schedule.next().name == "belief-finetuned"
+
+
+# The courses that are kept as test data
+
+
+def test_every_kept_course_is_of_a_run_with_the_settings_of_today_and_replays():
+    files = sorted((ROOT / "tests" / "data" / "courses").glob("*.jsonl"))
+    assert len(files) >= 48
+    assert sum(file.stat().st_size for file in files) < 2 << 20
+    for file in files:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        run = RUNS[file.stem]
+        assert (lines[0]["task"], lines[0]["training"], lines[0]["seed"]) == (
+            str(run.task), str(run.training), run.seed), file
+        evaluations = {line["step"] for line in lines if line["type"] == "estimate"}
+        assert evaluations == {step for step in range(run.training.steps + 1)
+                               if run.training.evaluates(step)}, file
+    replayed = subprocess.run([BUILD / "bin" / "dimwatch", "replay", files[0], "--json"],
+                              capture_output=True, text=True)
+    assert replayed.returncode == 0, replayed.stderr

@@ -3,7 +3,8 @@
     python3 -m corpus.course --dimwatch build/bin/dimwatch --traces FOLDER --out FOLDER
 
 FOLDER/NAME.jsonl holds what `dimwatch replay --json` prints of scalars and estimates, compacted,
-and can itself be replayed; its first line says what the run is and what became of it.
+and can itself be replayed; its first line says what the run is and what became of it. The scalars
+below truth/ are left out: they are for the ground truth alone.
 """
 
 import argparse
@@ -16,11 +17,11 @@ from corpus import truth
 from corpus.runs import RUNS
 
 SETTINGS = ("--neighbors", "64", "--cdf", "upper")
-KEPT = ("type", "step", "probe", "mean", "standard_error", "n_points", "n_invalid", "n_duplicates",
-        "n_nonfinite", "neighbors", "cdf", "complete", "paired_change",
+KEPT = ("type", "step", "probe", "mean", "standard_error", "n_points", "n_rows", "n_invalid",
+        "n_duplicates", "n_nonfinite", "neighbors", "cdf", "complete", "paired_change",
         "paired_change_standard_error", "variance", "name", "value", "series")
-NOTHING = {"n_invalid": 0, "n_duplicates": 0, "n_nonfinite": 0, "paired_change": None,
-           "paired_change_standard_error": None}  # what a reader takes a missing key for
+MISSING = {"complete": True, "n_invalid": 0, "n_duplicates": 0, "n_nonfinite": 0,
+           "paired_change": None, "paired_change_standard_error": None}  # what is read without a key
 
 
 def course(run, trace, dimwatch):
@@ -29,7 +30,8 @@ def course(run, trace, dimwatch):
                               check=True, capture_output=True, text=True).stdout
     yield head(run, trace)
     for line in map(json.loads, replayed.splitlines()):
-        if line["type"] in ("scalar", "estimate", "rewind"):
+        series = line.get("name", line.get("series", ""))
+        if line["type"] in ("scalar", "estimate", "rewind") and not series.startswith("truth/"):
             yield compact(line)
 
 
@@ -43,7 +45,7 @@ def head(run, trace):
 def compact(line):
     """The same with fewer keys and numbers of five significant digits."""
     kept = {key: line[key] for key in KEPT
-            if key in line and not (key in NOTHING and line[key] == NOTHING[key])}
+            if key in line and not (key in MISSING and line[key] == MISSING[key])}
     return {key: float(f"{value:.5g}") if isinstance(value, float) else value
             for key, value in kept.items()}
 

@@ -140,7 +140,7 @@ FINE_TUNING = [
     text("emotion-scratch-few", "overfitting", Emotion(sentences=3000), 800),
     text("emotion-noisy-40", "overfitting",
          Emotion(sentences=3000, wrong_labels=0.4, pretrained="lm-emotions"), 800, lr=5e-4),
-    text("belief-finetuned", "exhausted",
+    text("belief-finetuned", "healthy",
          Belief(pretrained="lm-dialogues", dropout=0.1), 800),
     text("belief-scratch", "healthy", Belief(blocks=1, dropout=0.2), 1000,
          lr=5e-4),
@@ -181,9 +181,9 @@ INTERRUPTED = [
          interrupts=(420,), checkpoint_every=200),
     vectors("gap-exhausted-digits", "exhausted", Vectors("digits", dropout=0.1),
             5000, seed=4, silent=(1500, 2500)),
-    text("interrupted-belief", "exhausted",
-         Belief(pretrained="lm-dialogues", dropout=0.1), 800, seed=2, interrupts=(320,),
-         checkpoint_every=110, silent=(480, 608)),
+    text("interrupted-belief", "healthy",
+         Belief(pretrained="lm-dialogues", dropout=0.1), 500, seed=2, interrupts=(220,),
+         checkpoint_every=70, silent=(300, 380)),
 ]
 
 FAMILIES = {

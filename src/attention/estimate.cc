@@ -33,8 +33,10 @@ AttentionEstimate EstimateAttention(std::span<const PromptDimension> prompts, st
 
 void SortByPrompt(std::vector<PromptDimension>& prompts) {
   std::ranges::stable_sort(prompts, {}, &PromptDimension::prompt);
-  const auto repeated = std::ranges::unique(prompts, {}, &PromptDimension::prompt);
-  prompts.erase(repeated.begin(), repeated.end());
+  const auto repeated = std::unique(
+      prompts.begin(), prompts.end(),
+      [](const PromptDimension& a, const PromptDimension& b) { return a.prompt == b.prompt; });
+  prompts.erase(repeated, prompts.end());
 }
 
 std::optional<AttentionChange> CompareAttention(std::span<const PromptDimension> before,

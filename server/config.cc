@@ -39,7 +39,8 @@ void AddOptions(CLI::App& app, Config& config) {
   app.add_option("--max-queue-bytes", config.max_queue_bytes,
                  "Per run: beyond this its job has to wait")
       ->check(CLI::Range(std::int64_t{1024}, 1024 * 1024 * kMiB));
-  app.add_option("--max-window-bytes", config.max_window_bytes, "Per probe: samples kept in memory")
+  app.add_option("--max-window-bytes", config.max_window_bytes,
+                 "Per probe: samples kept in memory, with lists and graphs of them")
       ->check(CLI::Range(kMiB, 1024 * 1024 * kMiB));
   app.add_option("--max-runs", config.max_runs, "Runs that have not ended")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}));

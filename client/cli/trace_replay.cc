@@ -66,7 +66,7 @@ absl::StatusOr<std::vector<ProbeSettings>> Probes(const std::vector<TraceStep>& 
 class TraceReplayer {
  public:
   TraceReplayer(const RunRecord& run, ThreadPool& pool, const EngineCosts& costs, ReplaySink& sink)
-      : admission_(run, Limits()), pipeline_(run, pool, clock_, costs), sink_(sink) {}
+      : admission_(run, Limits(), {}, costs), pipeline_(run, pool, clock_, costs), sink_(sink) {}
 
   absl::Status Declare(const ProbeSettings& probe) {
     return Offer(DeclarationItem{.seq = ++seq_, .settings = probe});

@@ -16,20 +16,28 @@
 namespace dimwatch {
 namespace {
 
-constexpr int kRounds = 2;  // the fastest counts: what else runs only slows down
+constexpr int kRounds = 2;       // the fastest counts: what else runs only slows down
+constexpr int kShortRounds = 8;  // of what takes some milliseconds
 constexpr double kNanosecond = 1e-9;
 constexpr double kBlockRows = 512;  // of ExactEngine; a block meets itself in whole pairs
 
-// Rows that HnswEngine looks at to add a point, and to search one, among so many points.
-double RowsToAdd(double points) {
-  return 1162 * std::max(0.3, 1 + 0.25 * std::log(points / kMostParts / 8000));
+// Rows that a walk looks at to add a point to a graph of so many.
+double RowsToAdd(double graph_points) {
+  return 1162 * std::max(0.3, 1 + 0.25 * std::log(graph_points / 8000));
 }
-double RowsToSearch(double points, std::size_t neighbors) {
-  const double share = static_cast<double>(neighbors) / kMostParts;
+// To search that many graphs for the neighbors of one point, with what it takes to rank them.
+double RowsToSearch(std::size_t graphs, double graph_points, std::size_t neighbors) {
+  const double share = static_cast<double>(neighbors) / static_cast<double>(graphs);
   const auto held = static_cast<std::size_t>(share + 2 * std::sqrt(share) + 1);
-  const auto kept = static_cast<double>(kMostParts * SearchBreadth(held, 1));
-  return 2600 * std::pow(kept / 266, 0.7) *
-         std::max(0.3, 1 + 0.24 * std::log(points / kMostParts / 8000));
+  const auto kept = static_cast<double>(graphs * SearchBreadth(held, 1));
+  return 3430 * std::pow(kept / 266, 0.7) * std::max(0.3, 1 + 0.24 * std::log(graph_points / 8000));
+}
+
+double PairNanoseconds(const EngineCosts& costs, std::size_t dim) {
+  return costs.exact_pair + costs.exact_component * static_cast<double>(dim);
+}
+double RowNanoseconds(const EngineCosts& costs, std::size_t dim) {
+  return costs.graph_row + costs.graph_component * static_cast<double>(dim);
 }
 
 std::vector<float> RandomValues(std::size_t count) {
@@ -50,10 +58,11 @@ double Nanoseconds(const Clock& clock, const Work& work) {
   return least;
 }
 
-double SearchNanoseconds(const NeighborEngine& engine, std::size_t points, std::size_t dim,
-                         std::size_t neighbors, const Clock& clock) {
-  const std::vector<float> values = RandomValues(points * dim);
-  const CloudRows cloud(PointCloudView(values, points, dim));
+double SearchNanoseconds(const NeighborEngine& engine, const std::vector<float>& values,
+                         std::size_t points, std::size_t dim, std::size_t neighbors,
+                         const Clock& clock) {
+  const PointCloudView view({values.data(), points * dim}, points, dim);
+  const CloudRows cloud(view);
   std::vector<std::uint32_t> all(points);
   std::iota(all.begin(), all.end(), 0u);
   ThreadPool here(0);
@@ -64,18 +73,19 @@ struct Line {
   double at_zero = 0, slope = 0;
 };
 
-// What a pair of points costs: the slope from two widths of rows; the rest from two sizes, as what
-// each point costs once is not of interest.
-Line ExactPairNanoseconds(const Clock& clock) {
-  constexpr double kFew = 2304, kMany = 2 * kFew;
-  constexpr std::size_t kNarrow = 32, kWide = 512;
+// What a pair of points costs: of narrow rows from two sizes, as what each point costs once is not
+// of interest; the slope from two widths, far apart, as wide products are not the fastest.
+Line ExactPairNanoseconds(const std::vector<float>& values, const Clock& clock) {
+  constexpr double kFew = 2304, kMany = 4096;
+  constexpr std::size_t kNarrow = 64, kWide = 2048, kFewNeighbors = 16;
   const auto search = [&](double points, std::size_t dim) {
-    return SearchNanoseconds(ExactEngine(), static_cast<std::size_t>(points), dim, 64, clock);
+    return SearchNanoseconds(ExactEngine(), values, static_cast<std::size_t>(points), dim,
+                             kFewNeighbors, clock);
   };
-  const double narrow = search(kFew, kNarrow);
-  const double slope = std::max(0.0, search(kFew, kWide) - narrow) /
+  const double slope = std::max(0.0, search(kFew, kWide) - search(kFew, kNarrow)) /
                        (kFew * (kFew + kBlockRows) / 2 * (kWide - kNarrow));
-  const double pair = std::max(0.0, search(kMany, kNarrow) - 2 * narrow) / (kFew * kFew);
+  const double pair =
+      std::max(0.0, search(2 * kMany, kNarrow) - 2 * search(kMany, kNarrow)) / (kMany * kMany);
   return {std::max(0.0, pair - kNarrow * slope), slope};
 }
 
@@ -89,7 +99,7 @@ double ColdRowNanoseconds(const std::vector<float>& values, std::size_t dim, con
   std::vector<const float*> order(kLooks + kAhead);
   float sum = 0;
   double least = std::numeric_limits<double>::infinity();
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kShortRounds; ++round) {
     for (const float*& row : order) row = &values[random() % rows * dim];
     const absl::Duration start = clock.Monotonic();
     for (std::size_t i = 0; i < kLooks; ++i) {
@@ -105,16 +115,16 @@ double ColdRowNanoseconds(const std::vector<float>& values, std::size_t dim, con
 }  // namespace
 
 EngineCosts MeasureEngineCosts(const Clock& clock) {
-  const Line exact = ExactPairNanoseconds(clock);
-  constexpr std::size_t kNarrow = 32, kWide = 2048;                       // several pages of memory
   const std::vector<float> values = RandomValues(std::size_t{24} << 20);  // more than a cache holds
+  const Line exact = ExactPairNanoseconds(values, clock);
+  constexpr std::size_t kNarrow = 32, kWide = 2048;  // several pages of memory
   const double narrow = ColdRowNanoseconds(values, kNarrow, clock);
   const double slope =
       std::max(0.0, ColdRowNanoseconds(values, kWide, clock) - narrow) / (kWide - kNarrow);
   // A graph in the cache, of rows so short that all is the walk.
   constexpr std::size_t kPoints = 800, kShort = 8;
-  const double walk = SearchNanoseconds(HnswEngine(1), kPoints, kShort, 64, clock) / kPoints /
-                      (RowsToAdd(kPoints) + RowsToSearch(kPoints, 64));
+  const double walk = SearchNanoseconds(HnswEngine(1), values, kPoints, kShort, 64, clock) /
+                      kPoints / (RowsToAdd(kPoints) + RowsToSearch(1, kPoints, 64));
   return {.exact_pair = exact.at_zero,
           .exact_component = exact.slope,
           .graph_row = walk + std::max(0.0, narrow - kNarrow * slope),
@@ -124,15 +134,36 @@ EngineCosts MeasureEngineCosts(const Clock& clock) {
 double ExactSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
                     std::size_t dim) {
   const auto n = static_cast<double>(points), q = static_cast<double>(queries);
-  return n * std::min((n + kBlockRows) / 2, q) *
-         (costs.exact_pair + costs.exact_component * static_cast<double>(dim)) * kNanosecond;
+  return n * std::min((n + kBlockRows) / 2, q) * PairNanoseconds(costs, dim) * kNanosecond;
 }
 
 double HnswSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
                    std::size_t dim, std::size_t neighbors) {
   const auto n = static_cast<double>(points), q = static_cast<double>(queries);
-  const double rows = n * RowsToAdd(n) + q * RowsToSearch(n, neighbors);
-  return rows * (costs.graph_row + costs.graph_component * static_cast<double>(dim)) * kNanosecond;
+  const double graph = n / kMostParts;
+  const double rows = n * RowsToAdd(graph) + q * RowsToSearch(kMostParts, graph, neighbors);
+  return rows * RowNanoseconds(costs, dim) * kNanosecond;
+}
+
+double RollingSeconds(const EngineCosts& costs, std::size_t points, std::size_t arrivals,
+                      std::size_t dim, std::size_t neighbors) {
+  // Measured with 32 and 128 neighbors among 5000 and 20 000 points of 64 and 768 components: what
+  // does not multiply waits for memory, as a walk in a graph does.
+  const double pair =
+      0.09 * costs.graph_row + 1.3 * costs.exact_component * static_cast<double>(dim);
+  const double lists = 16 * costs.graph_row * static_cast<double>(neighbors);
+  return static_cast<double>(arrivals) * (static_cast<double>(points) * pair + lists) * kNanosecond;
+}
+
+double GenerationsSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
+                          std::size_t arrivals, std::size_t dim, std::size_t neighbors) {
+  constexpr std::size_t kGraphs = 3;  // on average, each of a quarter of the window
+  const auto n = static_cast<double>(points), q = static_cast<double>(queries);
+  const auto fresh = static_cast<double>(arrivals);
+  const double graph = n / (kGraphs + 1), rest = graph + fresh;
+  if (rest > n / 2) return std::numeric_limits<double>::infinity();
+  const double rows = fresh * RowsToAdd(graph) + q * RowsToSearch(kGraphs, graph, neighbors);
+  return (rows * RowNanoseconds(costs, dim) + q * rest * PairNanoseconds(costs, dim)) * kNanosecond;
 }
 
 bool IsCloseCall(const EngineCosts& costs, std::size_t points, std::size_t queries, std::size_t dim,

@@ -19,7 +19,7 @@ struct EngineCosts {
   friend bool operator==(const EngineCosts&, const EngineCosts&) = default;
 };
 
-// Measures them, on the calling thread, in about half a second of `clock`. A clock of the thread's
+// Measures them, on the calling thread, in about a second of `clock`. A clock of the thread's
 // processor time makes it independent of what else the machine does.
 EngineCosts MeasureEngineCosts(const Clock& clock);
 
@@ -32,6 +32,13 @@ double ExactSeconds(const EngineCosts& costs, std::size_t points, std::size_t qu
                     std::size_t dim);
 double HnswSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
                    std::size_t dim, std::size_t neighbors);
+
+// From one estimate of a rolling window of `points` to the next, `arrivals` rows later: to keep all
+// exact lists current (RollingNeighbors), or the graphs of generations and to search them.
+double RollingSeconds(const EngineCosts& costs, std::size_t points, std::size_t arrivals,
+                      std::size_t dim, std::size_t neighbors);
+double GenerationsSeconds(const EngineCosts& costs, std::size_t points, std::size_t queries,
+                          std::size_t arrivals, std::size_t dim, std::size_t neighbors);
 
 // Whether the two are expected within a factor of three of each other, so that which of them is
 // cheaper may depend on the machine.

@@ -17,10 +17,66 @@ constexpr std::uint32_t kNone = GraphPart::kNoPoint;
 
 using Batch = Generations::Batch;
 
-const Batch* FindBatch(std::span<const Batch> held, std::int64_t seq) {
-  const auto at = std::ranges::lower_bound(held, seq, {}, &Batch::seq);
-  return at != held.end() && at->seq == seq ? &*at : nullptr;
+// The batches of an extent.
+std::span<const Batch> BatchesOf(std::span<const Batch> held, const Generations::Extent& extent) {
+  const auto first = std::ranges::lower_bound(held, extent.first, {}, &Batch::seq);
+  const auto last = std::ranges::upper_bound(held, extent.last, {}, &Batch::seq);
+  return {first, last};
 }
+
+std::size_t RowsOf(std::span<const Batch> batches, std::size_t dim) {
+  std::size_t values = 0;
+  for (const Batch& batch : batches) values += batch.rows.size();
+  return values / dim;
+}
+
+// hnswlib's: for each node links, label, pointer, a lock and an entry in a map, and locks for all.
+std::int64_t GraphBytes(std::size_t nodes) {
+  constexpr std::size_t kNode = 256, kLocks = 65'536 * 40;
+  return static_cast<std::int64_t>(nodes * kNode + kLocks);
+}
+
+// Finds the blocks of segments that are generations, from all of them to ever smaller ones.
+class Layout {
+ public:
+  Layout(std::span<const Batch> held, std::size_t dim, std::size_t most_rows)
+      : dim_(dim),
+        most_rows_(most_rows),
+        oldest_(held.front().segment),
+        newest_(held.back().segment) {
+    constexpr int kAllSegments = 62;
+    Descend(held, 0, kAllSegments);
+  }
+  std::vector<Generations::Extent> extents() && { return std::move(extents_); }
+
+ private:
+  bool IsLarge(std::span<const Batch> batches) const {
+    return 2 * RowsOf(batches, dim_) > most_rows_;
+  }
+  // `batches`: those of the 2^level segments from `begin` on.
+  void Descend(std::span<const Batch> batches, std::int64_t begin, int level) {
+    if (!IsLarge(batches)) return;
+    if (level > 0) {
+      const std::int64_t middle = begin + (std::int64_t{1} << (level - 1));
+      const auto half = std::ranges::lower_bound(batches, middle, {}, &Batch::segment);
+      const std::span<const Batch> older(batches.begin(), half), newer(half, batches.end());
+      if (IsLarge(older) || IsLarge(newer)) {
+        Descend(older, begin, level - 1);
+        Descend(newer, middle, level - 1);
+        return;
+      }
+    }
+    const std::int64_t end = begin + (std::int64_t{1} << level);
+    if (begin <= oldest_ || end > newest_) return;
+    extents_.push_back({.first = batches.front().seq, .last = batches.back().seq});
+  }
+
+  const std::size_t dim_;
+  const std::size_t most_rows_;
+  const std::int64_t oldest_;
+  const std::int64_t newest_;
+  std::vector<Generations::Extent> extents_;
+};
 
 bool IsFinite(std::span<const float> row) {
   return std::ranges::all_of(row, [](float value) { return std::isfinite(value); });
@@ -36,13 +92,12 @@ std::string_view BytesOf(std::span<const float> row) {
 
 class Generations::Index final : public ApproximateIndex {
  public:
-  Index(const CloudRows& cloud, std::span<const Generation> generations, std::size_t rows_before)
-      : cloud_(cloud) {
+  Index(const CloudRows& cloud, std::span<const Generation> generations) : cloud_(cloud) {
     for (const Generation& generation : generations) {
       points_.emplace_back(generation.graph->size(), kNone);
     }
     for (std::uint32_t point = 0; point < cloud.points(); ++point) {
-      if (!Place(generations, rows_before, point)) rest_.push_back(point);
+      if (!Place(generations, point)) rest_.push_back(point);
     }
     for (std::size_t g = 0; g < generations.size(); ++g) {
       if (points_[g].empty()) continue;  // no row was finite
@@ -62,10 +117,8 @@ class Generations::Index final : public ApproximateIndex {
 
  private:
   // False for a point that is in no generation.
-  bool Place(std::span<const Generation> generations, std::size_t rows_before,
-             std::uint32_t point) {
-    if (cloud_.source(point) < rows_before) return false;
-    const std::size_t row = cloud_.source(point) - rows_before;
+  bool Place(std::span<const Generation> generations, std::uint32_t point) {
+    const std::size_t row = cloud_.source(point);
     for (std::size_t g = 0; g < generations.size(); ++g) {
       const std::size_t first = generations[g].first_row;
       if (row < first || row - first >= generations[g].nodes.size()) continue;
@@ -81,12 +134,13 @@ class Generations::Index final : public ApproximateIndex {
   std::vector<GraphPart> parts_;
 };
 
-Generations::Generations(std::size_t dim, std::size_t generation_rows, std::uint64_t seed)
-    : dim_(dim), generation_rows_(generation_rows), seed_(seed) {}
+Generations::Generations(std::size_t dim, std::size_t most_rows, std::uint64_t seed)
+    : dim_(dim), most_rows_(most_rows), seed_(seed) {}
 
-void Generations::Restore(std::span<const Extent> layout) {
-  generations_.clear();
-  for (const Extent& extent : layout) generations_.emplace_back().extent = extent;
+std::vector<Generations::Extent> LayOutGenerations(std::span<const Batch> held, std::size_t dim,
+                                                   std::size_t most_rows) {
+  if (held.empty()) return {};
+  return Layout(held, dim, most_rows).extents();
 }
 
 std::vector<Generations::Extent> Generations::layout() const {
@@ -95,49 +149,36 @@ std::vector<Generations::Extent> Generations::layout() const {
   return layout;
 }
 
+std::size_t Generations::rows() const {
+  std::size_t rows = 0;
+  for (const Generation& generation : generations_) rows += generation.nodes.size();
+  return rows;
+}
+
 void Generations::Update(std::span<const Batch> held, ThreadPool& pool) {
-  std::erase_if(generations_, [&](const Generation& generation) {
-    return FindBatch(held, generation.extent.first) == nullptr ||
-           FindBatch(held, generation.extent.last) == nullptr;
-  });
-  Seal(held);
+  std::vector<Generation> before = std::exchange(generations_, {});
+  for (const Extent& extent : LayOutGenerations(held, dim_, most_rows_)) {
+    const auto known = std::ranges::find(before, extent, &Generation::extent);
+    Generation& generation = generations_.emplace_back();
+    if (known != before.end()) generation = std::move(*known);
+    generation.extent = extent;
+    generation.first_row = RowsOf({held.begin(), BatchesOf(held, extent).begin()}, dim_);
+  }
+  before.clear();  // before new graphs need the memory
   pool.ParallelFor(generations_.size(), [&](std::size_t g) {
-    if (generations_[g].graph == nullptr) Build(held, generations_[g]);
+    Generation& generation = generations_[g];
+    if (generation.graph == nullptr) Build(BatchesOf(held, generation.extent), generation);
   });
-  std::size_t rows = 0;
-  auto generation = generations_.begin();
-  for (const Batch& batch : held) {
-    if (generation == generations_.end()) break;
-    if (batch.seq == generation->extent.first) generation->first_row = rows;
-    rows += batch.rows.size() / dim_;
-    if (batch.seq == generation->extent.last) ++generation;
-  }
 }
 
-void Generations::Seal(std::span<const Batch> held) {
-  const Batch* first = held.data();
-  if (!generations_.empty()) first = FindBatch(held, generations_.back().extent.last) + 1;
-  std::size_t rows = 0;
-  for (const Batch* batch = first; batch != held.data() + held.size(); ++batch) {
-    rows += batch->rows.size() / dim_;
-    if (rows < generation_rows_) continue;
-    generations_.emplace_back().extent = {.first = first->seq, .last = batch->seq};
-    first = batch + 1;
-    rows = 0;
-  }
-}
-
-void Generations::Build(std::span<const Batch> held, Generation& generation) const {
-  const Batch* const begin = FindBatch(held, generation.extent.first);
-  const Batch* const end = FindBatch(held, generation.extent.last) + 1;
-  std::size_t rows = 0;
-  for (const Batch* batch = begin; batch != end; ++batch) rows += batch->rows.size() / dim_;
-  generation.graph = std::make_unique<HnswGraph>(std::max<std::size_t>(rows, 1), dim_, seed_);
+void Generations::Build(std::span<const Batch> batches, Generation& generation) const {
+  const std::size_t rows = RowsOf(batches, dim_);
+  generation.graph = std::make_unique<HnswGraph>(rows, dim_, seed_);
   generation.nodes.reserve(rows);
   std::unordered_map<std::string_view, std::uint32_t> node_of;
-  for (const Batch* batch = begin; batch != end; ++batch) {
-    for (std::size_t at = 0; at < batch->rows.size(); at += dim_) {
-      const std::span<const float> row = batch->rows.subspan(at, dim_);
+  for (const Batch& batch : batches) {
+    for (std::size_t at = 0; at < batch.rows.size(); at += dim_) {
+      const std::span<const float> row = batch.rows.subspan(at, dim_);
       if (!IsFinite(row)) {
         generation.nodes.push_back(kNone);
         continue;
@@ -150,19 +191,23 @@ void Generations::Build(std::span<const Batch> held, Generation& generation) con
   }
 }
 
-std::unique_ptr<ApproximateIndex> Generations::IndexOf(const CloudRows& cloud,
-                                                       std::size_t rows_before) const {
-  return std::make_unique<Index>(cloud, generations_, rows_before);
+std::unique_ptr<ApproximateIndex> Generations::IndexOf(const CloudRows& cloud) const {
+  return std::make_unique<Index>(cloud, generations_);
 }
 
 std::int64_t Generations::bytes() const {
-  constexpr std::size_t kBytesOfNode = 200;  // links of all levels, label, pointer, locks
-  std::size_t bytes = 0;
+  std::int64_t bytes = 0;
   for (const Generation& generation : generations_) {
-    bytes += generation.nodes.capacity() * sizeof(std::uint32_t);
-    if (generation.graph) bytes += generation.graph->size() * kBytesOfNode;
+    bytes += static_cast<std::int64_t>(generation.nodes.capacity() * sizeof(std::uint32_t));
+    if (generation.graph) bytes += GraphBytes(generation.graph->size());
   }
-  return static_cast<std::int64_t>(bytes);
+  return bytes;
+}
+
+std::int64_t GenerationsBytes(std::size_t rows) {
+  constexpr int kGraphs = 4;  // most of the time
+  return GraphBytes(rows) + (kGraphs - 1) * GraphBytes(0) +
+         static_cast<std::int64_t>(rows * sizeof(std::uint32_t));
 }
 
 }  // namespace dimwatch

@@ -16,18 +16,21 @@
 namespace dimwatch {
 
 // The newest rows, and the oldest ones whose generation has begun to expire, are in no graph and
-// searched exactly: together always about as many as one generation has. All rows in graphs are
-// rows of the window, so no list is shortened by expired ones.
+// searched exactly. All rows in graphs are rows of the window, so no list is shortened by expired
+// ones.
 //
-// Which batches make up a generation follows from the layout before and the batches held; so a
-// restarted process that is told the layout goes on with the same graphs. Each is built on
-// one thread, in order of arrival: the lists do not depend on the number of threads. Not
-// thread-safe.
+// Which rows make up a generation follows from the segments held alone: not from when a graph was
+// built, nor from what was held before. So a restarted process, or one that went another way to
+// the same window, has the same generations, and builds the same graphs: each from its rows in
+// order of arrival, by one seed, on one thread. The lists do not depend on the number of threads.
+// Not thread-safe.
 class Generations {
  public:
-  // One batch of the window with all its rows, which stay where they are as long as it is held.
+  // Some rows of the window that came one after the other, and stay where they are as long as they
+  // are held.
   struct Batch {
-    std::int64_t seq = 0;         // ascending
+    std::int64_t seq = 0;         // ascending: whose it is, as long as it is held
+    std::int64_t segment = 0;     // 0 or more, not descending: no generation ends within one
     std::span<const float> rows;  // rows x dim; may hold NaN and duplicates
   };
   // The first and the last batch of a generation.
@@ -36,20 +39,19 @@ class Generations {
     friend bool operator==(const Extent&, const Extent&) = default;
   };
 
-  // A generation is sealed by the batch that brings it to `generation_rows` rows. REQUIRES: all >
-  // 0.
-  Generations(std::size_t dim, std::size_t generation_rows, std::uint64_t seed);
+  // REQUIRES: all > 0 but the seed. A generation has at most `most_rows`, more than half as many,
+  // or is a single segment that has more.
+  Generations(std::size_t dim, std::size_t most_rows, std::uint64_t seed);
 
-  // Before the first Update, or after a rewind.
-  void Restore(std::span<const Extent> layout);
-  std::vector<Extent> layout() const;
-
-  // `held`: the batches that are whole, oldest first. Drops the generations that miss a batch,
-  // seals new ones and builds their graphs, several at the same time.
+  // `held`: all rows of the window, oldest first. Drops what no longer is a generation and builds
+  // the graphs of what is one now, several at the same time.
   void Update(std::span<const Batch> held, ThreadPool& pool);
-  // An index of points of the window, whose rows are `rows_before` rows and then those held at the
-  // last update. `cloud` must outlive it, and it may not be used after the next update.
-  std::unique_ptr<ApproximateIndex> IndexOf(const CloudRows& cloud, std::size_t rows_before) const;
+  // Of the last update, oldest first; and the rows in them.
+  std::vector<Extent> layout() const;
+  std::size_t rows() const;
+  // An index of points of the window, whose rows are those of the last update. `cloud` must outlive
+  // it, and it may not be used after the next update.
+  std::unique_ptr<ApproximateIndex> IndexOf(const CloudRows& cloud) const;
 
   // Of the graphs, about.
   std::int64_t bytes() const;
@@ -63,14 +65,21 @@ class Generations {
   };
   class Index;
 
-  void Drop(std::span<const Batch> held);
-  void Seal(std::span<const Batch> held);
-  void Build(std::span<const Batch> held, Generation& generation) const;
+  void Build(std::span<const Batch> batches, Generation& generation) const;
 
   const std::size_t dim_;
-  const std::size_t generation_rows_;
+  const std::size_t most_rows_;
   const std::uint64_t seed_;
-  std::vector<Generation> generations_;  // one behind the other
+  std::vector<Generation> generations_;  // oldest first
 };
+
+// The generations of a window, a function of its segments: a block of 2^k segments whose number
+// begins with a multiple of 2^k is one if it has more than `most_rows` / 2 rows while neither half
+// of it has, a later segment has begun, and an earlier row is held (else rows of it may be gone).
+std::vector<Generations::Extent> LayOutGenerations(std::span<const Generations::Batch> held,
+                                                   std::size_t dim, std::size_t most_rows);
+
+// What the generations of a window of so many rows take, about, without the rows.
+std::int64_t GenerationsBytes(std::size_t rows);
 
 }  // namespace dimwatch

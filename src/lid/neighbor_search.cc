@@ -10,17 +10,17 @@ namespace {
 
 constexpr std::size_t kMostEffort = 4;
 
-std::size_t ListLength(const EstimatorSettings& settings) {
-  return settings.estimator == Estimator::kTwoNnGlobal
-             ? 2
-             : static_cast<std::size_t>(settings.neighbors);
-}
-
 std::string Describe(const Recall& recall) {
   return absl::StrFormat("recall %.3f (%.3f to %.3f)", recall.ratio, recall.low, recall.high);
 }
 
 }  // namespace
+
+std::size_t ListLength(const EstimatorSettings& settings) {
+  return settings.estimator == Estimator::kTwoNnGlobal
+             ? 2
+             : static_cast<std::size_t>(settings.neighbors);
+}
 
 double BiasPerMiss(Estimator estimator) {
   switch (estimator) {

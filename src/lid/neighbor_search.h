@@ -24,6 +24,9 @@ inline constexpr double kLeastRecall = 0.95;
 // An exact search stands in for an approximate one up to so many times its cost.
 inline constexpr double kMostExactCost = 20;
 
+// How many neighbors a list of the estimator has.
+std::size_t ListLength(const EstimatorSettings& settings);
+
 // What engines are to reckon with.
 struct EngineOptions {
   EngineCosts costs;

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "src/knn/cloud_rows.h"
+#include "src/lid/neighbor_search.h"
 #include "src/lid/pointwise.h"
 #include "src/lid/prepare_cloud.h"
 
@@ -16,36 +17,30 @@ namespace dimwatch {
 namespace {
 
 constexpr std::size_t kChunkPoints = 64;
-// With more points kAuto may find a graph cheaper.
-constexpr std::int64_t kMostRollingPoints = 100'000;
 constexpr std::uint32_t kNew = std::uint32_t{1} << 31;
 
 bool IsLocal(Estimator estimator) {
   return estimator != Estimator::kTwoNnGlobal && estimator != Estimator::kGride;
 }
 
-std::size_t NeighborsOf(const EstimatorSettings& settings) {
-  return settings.estimator == Estimator::kTwoNnGlobal
-             ? 2
-             : static_cast<std::size_t>(settings.neighbors);
-}
-
 }  // namespace
 
-bool RollingIsCheaper(const EstimatorSettings& settings, std::int64_t window_points,
-                      std::int64_t estimate_every) {
-  const bool all_points = settings.max_points >= window_points && settings.queries == 0 &&
-                          settings.target_standard_error == 0 && settings.duplicate_tolerance == 0;
-  const bool exact = settings.index == IndexKind::kExact ||
-                     (settings.index == IndexKind::kAuto && window_points <= kMostRollingPoints);
-  // A search of all pairs multiplies each pair once, an arriving row with every point.
-  return all_points && exact && estimate_every <= window_points / 3;
+std::int64_t RollingCloudBytes(const EstimatorSettings& settings, std::size_t rows,
+                               std::size_t dim) {
+  // Measured, with what vectors have in reserve: lists half as long again, who is near whom,
+  // ratios.
+  constexpr std::size_t kPoint = 2000, kNeighbor = 56, kRows = 2;  // as they are, and centered
+  constexpr double kReserve = 1.25;
+  const std::size_t components = kRows * dim * sizeof(float);
+  const double row = kReserve * static_cast<double>(components) +
+                     static_cast<double>(kPoint + kNeighbor * ListLength(settings));
+  return static_cast<std::int64_t>(row * static_cast<double>(rows));
 }
 
 RollingCloud::RollingCloud(const EstimatorSettings& settings, std::size_t dim)
     : settings_(settings),
-      neighbors_(dim, NeighborsOf(settings),
-                 RankedEntries(settings.estimator, NeighborsOf(settings))) {
+      neighbors_(dim, ListLength(settings),
+                 RankedEntries(settings.estimator, ListLength(settings))) {
   if (settings.estimator == Estimator::kTwoNn) twonn_.emplace(settings, neighbors_);
 }
 
@@ -136,7 +131,7 @@ std::vector<std::uint32_t> RollingCloud::PointsInOrder() const {
 
 NeighborLists RollingCloud::ListsOf(const std::vector<std::uint32_t>& points,
                                     ThreadPool& pool) const {
-  const std::size_t neighbors = NeighborsOf(settings_);
+  const std::size_t neighbors = ListLength(settings_);
   const std::size_t ranked = RankedEntries(settings_.estimator, neighbors);
   NeighborLists result(points.size(), neighbors, ranked);
   std::vector<std::uint32_t> index(neighbors_.points().slots());
@@ -161,7 +156,7 @@ NeighborLists RollingCloud::ListsOf(const std::vector<std::uint32_t>& points,
 }
 
 std::optional<double> RollingCloud::MeanLid() const {
-  if (!twonn_ || neighbors_.size() <= NeighborsOf(settings_)) return std::nullopt;
+  if (!twonn_ || neighbors_.size() <= ListLength(settings_)) return std::nullopt;
   return twonn_->MeanLid();
 }
 
@@ -174,15 +169,12 @@ CloudEstimate RollingCloud::Estimate(ThreadPool& pool, const Clock& clock) {
   CloudEstimate estimate;
   estimate.settings = settings_;
   estimate.settings.index = IndexKind::kExact;
-  if (settings_.index == IndexKind::kAuto) {
-    estimate.engine_reason = "the exact lists of a rolling window are kept current";
-  }
   estimate.rows = rows;
   estimate.nonfinite_rows = nonfinite_rows_;
   estimate.duplicate_rows = rows - nonfinite_rows_ - distinct;
   estimate.points = distinct;
   estimate.variance = Variance(cloud, pool);
-  estimate.enough_points = points.size() > NeighborsOf(settings_);
+  estimate.enough_points = points.size() > ListLength(settings_);
   if (estimate.enough_points) {
     NeighborLists lists = ListsOf(points, pool);
     PointwiseDimensions local;

@@ -18,11 +18,9 @@
 
 namespace dimwatch {
 
-// Whether EstimateCloud of a window of `window_points` rows would search exactly among all of them,
-// and keeping their lists current takes less time than that search after each `estimate_every`
-// rows.
-bool RollingIsCheaper(const EstimatorSettings& settings, std::int64_t window_points,
-                      std::int64_t estimate_every);
+// What a RollingCloud of so many rows takes, about.
+std::int64_t RollingCloudBytes(const EstimatorSettings& settings, std::size_t rows,
+                               std::size_t dim);
 
 // A queue of rows that may lose some at both ends. Not thread-safe.
 class RollingCloud {

@@ -13,6 +13,7 @@
 #include "src/base/names.h"
 #include "src/monitor/attention_admission.h"
 #include "src/monitor/rejection.h"
+#include "src/window/window.h"
 
 namespace dimwatch {
 namespace {
@@ -127,8 +128,12 @@ Rejection CheckShape(const SampleItem& item, const RunLimits& limits) {
 
 class RunAdmission::Impl {
  public:
-  Impl(const RunRecord& run, RunLimits limits, std::set<std::string> scalar_names)
-      : limits_(limits), last_seq_(run.applied_seq), scalar_names_(std::move(scalar_names)) {
+  Impl(const RunRecord& run, RunLimits limits, std::set<std::string> scalar_names,
+       const EngineCosts& costs)
+      : limits_(limits),
+        costs_(costs),
+        last_seq_(run.applied_seq),
+        scalar_names_(std::move(scalar_names)) {
     for (const ProbeSettings& probe : run.probes) Declare(probe);
   }
 
@@ -181,11 +186,13 @@ class RunAdmission::Impl {
     }
     if (Rejection rejection = CheckShape(item, limits_); !rejection.status.ok()) return rejection;
     const std::int64_t rows = meter.RowsWith(item.step, item.rows);
-    const auto row_bytes = item.dim * static_cast<std::int64_t>(sizeof(float));
-    if (rows <= limits_.max_window_bytes / row_bytes) return {};
+    ProbeSettings settings = meter.settings();
+    settings.dim = static_cast<int>(item.dim);
+    const std::int64_t bytes = ExpectedWindowBytes(settings, rows, costs_);
+    if (bytes <= limits_.max_window_bytes) return {};
     return Reject(absl::ResourceExhaustedError(absl::StrCat(
                       "probe ", Quoted(item.probe), ": a window of ", rows, " rows of ", item.dim,
-                      " components would take ", rows * row_bytes, " bytes; at most ",
+                      " components would take ", bytes, " bytes, with what is kept of it; at most ",
                       limits_.max_window_bytes, " (max_window_bytes) are allowed")),
                   "rows");
   }
@@ -239,14 +246,15 @@ class RunAdmission::Impl {
   }
 
   RunLimits limits_;
+  EngineCosts costs_;
   std::int64_t last_seq_;
   Meters probes_;
   std::set<std::string> scalar_names_;
 };
 
 RunAdmission::RunAdmission(const RunRecord& run, RunLimits limits,
-                           std::set<std::string> scalar_names)
-    : impl_(std::make_unique<Impl>(run, limits, std::move(scalar_names))) {}
+                           std::set<std::string> scalar_names, const EngineCosts& costs)
+    : impl_(std::make_unique<Impl>(run, limits, std::move(scalar_names), costs)) {}
 RunAdmission::~RunAdmission() = default;
 RunAdmission::RunAdmission(RunAdmission&&) noexcept = default;
 RunAdmission& RunAdmission::operator=(RunAdmission&&) noexcept = default;

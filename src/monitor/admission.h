@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "src/knn/engine_choice.h"
 #include "src/store/ingest_item.h"
 #include "src/store/records.h"
 
@@ -16,16 +17,18 @@ namespace dimwatch {
 struct RunLimits {
   std::int64_t max_probes = 64;
   std::int64_t max_scalar_names = 256;
-  std::int64_t max_batch_bytes = 16 << 20;    // SampleItem::data
-  std::int64_t max_window_bytes = 1LL << 30;  // one probe's window, decoded
+  std::int64_t max_batch_bytes = 16 << 20;  // SampleItem::data
+  std::int64_t max_window_bytes = 1LL
+                                  << 30;  // one probe's window, decoded, with what is kept of it
 };
 
 // Decides whether an item may enter a run, in order of acceptance, before it is logged: everything
 // that can be wrong with an item is found here. Not thread-safe.
 class RunAdmission {
  public:
-  // `scalar_names`: those that the run has reported so far.
-  RunAdmission(const RunRecord& run, RunLimits limits, std::set<std::string> scalar_names = {});
+  // `scalar_names`: those that the run has reported so far. `costs`: those of the run's pipeline.
+  RunAdmission(const RunRecord& run, RunLimits limits, std::set<std::string> scalar_names = {},
+               const EngineCosts& costs = {});
   ~RunAdmission();
   RunAdmission(RunAdmission&&) noexcept;
   RunAdmission& operator=(RunAdmission&&) noexcept;

@@ -49,7 +49,8 @@ ProbeTrack::ProbeTrack(ProbeSettings settings, ThreadPool& pool, const Clock& cl
       engines_{.costs = costs, .make_index = nullptr} {}
 
 ProbeTrack::Update ProbeTrack::Add(const SampleItem& item) {
-  const WindowUpdate windowed = window().Add(BatchOf(item));
+  const WindowBatch batch = BatchOf(item);  // says the dimension, which the window is made for
+  const WindowUpdate windowed = window().Add(batch);
   Update update{.rewound_to = windowed.rewound_to,
                 .estimates = {},
                 .nonfinite_rows = windowed.nonfinite_rows};
@@ -78,7 +79,8 @@ void ProbeTrack::RestoreRewind(Step step) {
 }
 
 void ProbeTrack::Refill(const SampleItem& item) {
-  WindowUpdate windowed = window().Refill(BatchOf(item));
+  const WindowBatch batch = BatchOf(item);
+  WindowUpdate windowed = window().Refill(batch);
   if (!settings_.aligned) return;
   if (windowed.rewound_to) refilled_previous_.reset();
   if (!windowed.clouds.empty()) refilled_previous_ = std::move(windowed.clouds.back());
@@ -106,7 +108,7 @@ Window& ProbeTrack::window() {
     std::vector<Step> estimated;
     estimated.reserve(series_.size());
     for (const SeriesPoint& point : series_) estimated.push_back(point.step);
-    window_ = MakeWindow(settings_, std::move(estimated), pool_);
+    window_ = MakeWindow(settings_, std::move(estimated), pool_, engines_.costs);
   }
   return *window_;
 }
@@ -124,19 +126,29 @@ WindowBatch ProbeTrack::BatchOf(const SampleItem& item) {
           .dropped_rows = item.dropped_rows};
 }
 
+absl::StatusOr<CloudEstimate> ProbeTrack::EstimateOf(const Cloud& cloud, PointwiseLid& pointwise) {
+  if (cloud.rolling != nullptr) return cloud.rolling->Estimate(pool_, clock_);
+  EstimatorSettings settings = settings_.estimator;
+  EngineOptions engines = engines_;
+  if (cloud.graphs != nullptr) {
+    settings.index = IndexKind::kHnsw;
+    engines.make_index = [&](const CloudRows& rows) { return cloud.graphs->IndexOf(rows); };
+  }
+  return EstimateCloud(cloud.rows.view(), settings, pool_, clock_,
+                       settings_.aligned ? &pointwise : nullptr, engines,
+                       RowIds(cloud, settings_.aligned));
+}
+
 EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
   EstimateRecord record;
   record.probe = settings_.identity.name;
   record.step = cloud.step;
   record.window_fill = cloud.fill;
   PointwiseLid pointwise;
-  absl::StatusOr<CloudEstimate> estimate =
-      cloud.rolling != nullptr ? cloud.rolling->Estimate(pool_, clock_)
-                               : EstimateCloud(cloud.rows.view(), settings_.estimator, pool_,
-                                               clock_, settings_.aligned ? &pointwise : nullptr,
-                                               engines_, RowIds(cloud, settings_.aligned));
+  absl::StatusOr<CloudEstimate> estimate = EstimateOf(cloud, pointwise);
   if (estimate.ok()) {
     record.estimate = *std::move(estimate);
+    if (record.estimate.engine_reason.empty()) record.estimate.engine_reason = cloud.kept_reason;
     record.incomplete_reason = IncompleteReason(cloud, record.estimate, settings_);
   } else {
     record.estimate.settings = settings_.estimator;

@@ -6,8 +6,10 @@
 #include <optional>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
+#include "src/lid/cloud_estimate.h"
 #include "src/monitor/paired_change.h"
 #include "src/store/ingest_item.h"
 #include "src/store/records.h"
@@ -59,6 +61,7 @@ class ProbeTrack {
   Window& window();
   WindowBatch BatchOf(const SampleItem& item);
   EstimateRecord Estimate(const Cloud& cloud);
+  absl::StatusOr<CloudEstimate> EstimateOf(const Cloud& cloud, PointwiseLid& pointwise);
   void AddPairedChange(const PointwiseLid& pointwise, const Cloud& cloud, EstimateRecord& record);
   void Append(const EstimateRecord& record);
   void Note(EstimateRecord record);

@@ -86,7 +86,8 @@ absl::Status RunActor::Restore(RunRecord run) {
                                    context_.options.engine_costs);
   std::set<std::string> scalar_names;
   for (const ScalarRecord& scalar : pipeline_->latest_scalars()) scalar_names.insert(scalar.name);
-  admission_.emplace(pipeline_->run(), context_.options.run_limits, std::move(scalar_names));
+  admission_.emplace(pipeline_->run(), context_.options.run_limits, std::move(scalar_names),
+                     context_.options.engine_costs);
 
   SampleLog::Recovery recovery;
   absl::StatusOr<std::unique_ptr<SampleLog>> log = SampleLog::Open(

@@ -12,18 +12,14 @@ constexpr std::size_t kRowsTogether = 512;  // of a large batch: bounds the memo
 }  // namespace
 
 RollingWindow::RollingWindow(std::int64_t window_points, std::int64_t estimate_every,
-                             std::vector<Step> estimated)
+                             std::vector<Step> estimated, const EstimatorSettings& settings,
+                             UpkeepChoice choice, ThreadPool& pool)
     : window_points_(static_cast<std::size_t>(window_points)),
       estimate_every_(static_cast<std::size_t>(estimate_every)),
-      estimated_(std::move(estimated)) {}
-
-RollingWindow::RollingWindow(std::int64_t window_points, std::int64_t estimate_every,
-                             std::vector<Step> estimated, const EstimatorSettings& settings,
-                             ThreadPool& pool)
-    : RollingWindow(window_points, estimate_every, std::move(estimated)) {
-  rolling_settings_ = settings;
-  pool_ = &pool;
-}
+      estimated_(std::move(estimated)),
+      settings_(settings),
+      choice_(std::move(choice)),
+      pool_(pool) {}
 
 WindowUpdate RollingWindow::Add(const WindowBatch& batch) {
   WindowUpdate update = Refill(batch);
@@ -31,8 +27,8 @@ WindowUpdate RollingWindow::Add(const WindowBatch& batch) {
     std::erase_if(estimated_, [&](Step step) { return step >= batch.step; });
   }
   if (Due()) {
+    update.clouds.push_back(Take());
     estimated_.push_back(batch.step);
-    update.clouds.push_back(Copy());
   }
   return update;
 }
@@ -54,16 +50,17 @@ WindowUpdate RollingWindow::Refill(const WindowBatch& batch) {
               .dropped_rows = batch.dropped_rows};
   std::vector<float> rows;
   update.nonfinite_rows = DecodeRows(batch, rows);
-  if (!rolling_settings_) chunk.rows = std::exchange(rows, {});
+  const bool rolls = choice_.upkeep == Upkeep::kLists;
+  if (!rolls) chunk.rows = std::exchange(rows, {});
   held_ += chunk.count;
   chunks_.push_back(std::move(chunk));
   const std::size_t oldest = Expire();
-  if (rolling_settings_) Roll(oldest, newest, rows);
+  if (rolls) Roll(oldest, newest, rows);
   return update;
 }
 
 void RollingWindow::Roll(std::size_t oldest, std::size_t newest, const std::vector<float>& rows) {
-  if (!rolling_) rolling_ = std::make_unique<RollingCloud>(*rolling_settings_, dim_);
+  if (!rolling_) rolling_ = std::make_unique<RollingCloud>(settings_, dim_);
   // Of a batch larger than the window the first rows are gone before they came.
   const std::size_t held = rolling_->rows() - newest;
   const std::size_t skipped = oldest - std::min(oldest, held);
@@ -73,7 +70,7 @@ void RollingWindow::Roll(std::size_t oldest, std::size_t newest, const std::vect
     const std::size_t together = std::min(kRowsTogether, count - first);
     const std::span part = std::span(rows).subspan(first * dim_, together * dim_);
     rolling_->Update(std::exchange(oldest, 0), std::exchange(newest, 0),
-                     PointCloudView(part, together, dim_), *pool_);
+                     PointCloudView(part, together, dim_), pool_);
   }
 }
 
@@ -107,21 +104,23 @@ bool RollingWindow::Due() const {
   return since >= estimate_every_;
 }
 
-Cloud RollingWindow::Copy() const {
-  Cloud cloud{.step = chunks_.back().step,
-              .rows = PointCloud(dim_),
-              .sample_ids = {},
-              .dropped_rows = 0,
-              .fill = static_cast<double>(held_) / static_cast<double>(window_points_),
-              .rolling = rolling_.get()};
-  if (rolling_) {
-    for (const Chunk& chunk : chunks_) cloud.dropped_rows += chunk.dropped_rows;
-    return cloud;
-  }
+Cloud RollingWindow::Take() {
+  Cloud cloud;
+  cloud.step = chunks_.back().step;
+  cloud.fill = static_cast<double>(held_) / static_cast<double>(window_points_);
+  for (const Chunk& chunk : chunks_) cloud.dropped_rows += chunk.dropped_rows;
+  cloud.rolling = rolling_.get();
+  if (choice_.upkeep == Upkeep::kGraphs) cloud.graphs = Graphs();
+  if (cloud.rolling != nullptr || cloud.graphs != nullptr) cloud.kept_reason = choice_.reason;
+  if (cloud.rolling == nullptr) CopyRows(cloud);
+  return cloud;
+}
+
+void RollingWindow::CopyRows(Cloud& cloud) const {
+  cloud.rows = PointCloud(dim_);
   cloud.rows.data().reserve(held_ * dim_);
   bool all_have_ids = true;
   for (const Chunk& chunk : chunks_) {
-    cloud.dropped_rows += chunk.dropped_rows;
     const auto first_row = static_cast<std::ptrdiff_t>(chunk.expired * dim_);
     cloud.rows.data().insert(cloud.rows.data().end(), chunk.rows.begin() + first_row,
                              chunk.rows.end());
@@ -132,7 +131,24 @@ Cloud RollingWindow::Copy() const {
                             chunk.sample_ids.end());
   }
   if (!all_have_ids) cloud.sample_ids.clear();
-  return cloud;
+}
+
+const Generations* RollingWindow::Graphs() {
+  if (!graphs_) {
+    graphs_ = std::make_unique<Generations>(dim_, std::max<std::size_t>(1, window_points_ / 3),
+                                            static_cast<std::uint64_t>(settings_.seed));
+  }
+  std::vector<Generations::Batch> held;
+  held.reserve(chunks_.size());
+  for (const Chunk& chunk : chunks_) {
+    // A segment is what came between two estimates, by steps: these are stored.
+    const auto before = std::ranges::lower_bound(estimated_, chunk.step);
+    held.push_back({.seq = chunk.seq,
+                    .segment = before - estimated_.begin(),
+                    .rows = std::span(chunk.rows).subspan(chunk.expired * dim_)});
+  }
+  graphs_->Update(held, pool_);
+  return 2 * graphs_->rows() >= held_ ? graphs_.get() : nullptr;
 }
 
 std::optional<std::int64_t> RollingWindow::first_needed_seq() const {
@@ -141,6 +157,7 @@ std::optional<std::int64_t> RollingWindow::first_needed_seq() const {
 
 std::int64_t RollingWindow::bytes() const {
   std::size_t bytes = rolling_ ? static_cast<std::size_t>(rolling_->bytes()) : 0;
+  if (graphs_) bytes += static_cast<std::size_t>(graphs_->bytes());
   for (const Chunk& chunk : chunks_) {
     bytes +=
         chunk.rows.capacity() * sizeof(float) + chunk.sample_ids.capacity() * sizeof(std::int64_t);

@@ -4,25 +4,54 @@
 #include <cmath>
 #include <utility>
 
+#include "src/lid/upkeep.h"
 #include "src/window/rolling_window.h"
 #include "src/window/snapshot_window.h"
 
 namespace dimwatch {
 
+namespace {
+
+// What is kept of a rolling window.
+UpkeepChoice ChoiceFor(const ProbeSettings& settings, const EngineCosts& costs) {
+  const RollingShape shape = {.window_points = settings.window_points,
+                              .estimate_every = settings.estimate_every,
+                              .dim = static_cast<std::size_t>(settings.dim)};
+  UpkeepChoice choice = ChooseUpkeep(settings.estimator, shape, costs);
+  // A scale profile wants the rows themselves.
+  if (settings.scale_every > 0 && choice.upkeep == Upkeep::kLists) choice = {};
+  return choice;
+}
+
+}  // namespace
+
 std::unique_ptr<Window> MakeWindow(const ProbeSettings& settings, std::vector<Step> estimated,
-                                   ThreadPool& pool) {
+                                   ThreadPool& pool, const EngineCosts& costs) {
   if (settings.window == WindowKind::kRolling) {
-    const std::int64_t points = settings.window_points, every = settings.estimate_every;
-    // A scale profile wants the rows themselves.
-    if (settings.scale_every == 0 && RollingIsCheaper(settings.estimator, points, every)) {
-      return std::make_unique<RollingWindow>(points, every, std::move(estimated),
-                                             settings.estimator, pool);
-    }
-    return std::make_unique<RollingWindow>(points, every, std::move(estimated));
+    return std::make_unique<RollingWindow>(settings.window_points, settings.estimate_every,
+                                           std::move(estimated), settings.estimator,
+                                           ChoiceFor(settings, costs), pool);
   }
   const std::optional<Step> last =
       estimated.empty() ? std::nullopt : std::optional(estimated.back());
   return std::make_unique<SnapshotWindow>(settings.aligned, last);
+}
+
+std::int64_t ExpectedWindowBytes(const ProbeSettings& settings, std::int64_t rows,
+                                 const EngineCosts& costs) {
+  const auto dim = static_cast<std::size_t>(settings.dim);
+  const auto count = static_cast<std::size_t>(rows);
+  const std::int64_t of_rows = rows * settings.dim * static_cast<std::int64_t>(sizeof(float));
+  if (settings.window == WindowKind::kSnapshot) return of_rows;
+  switch (ChoiceFor(settings, costs).upkeep) {
+    case Upkeep::kLists:
+      return RollingCloudBytes(settings.estimator, count, dim);
+    case Upkeep::kGraphs:
+      return 2 * of_rows + GenerationsBytes(count);
+    case Upkeep::kNone:
+      break;
+  }
+  return 2 * of_rows;
 }
 
 std::int64_t DecodeRows(const WindowBatch& batch, std::vector<float>& rows) {

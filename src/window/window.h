@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "src/base/point_cloud.h"
 #include "src/base/thread_pool.h"
 #include "src/base/types.h"
+#include "src/knn/engine_choice.h"
+#include "src/knn/generations.h"
 #include "src/lid/rolling_cloud.h"
 #include "src/window/settings.h"
 
@@ -38,8 +41,11 @@ struct Cloud {
   std::vector<std::int64_t> sample_ids;  // one per row; empty if any batch came without
   std::int64_t dropped_rows = 0;
   double fill = 1;  // share of the window that is filled, 0 to 1
-  // Holds the rows in the place of `rows`, until the window's next batch; or null.
+  // What the window keeps, until its next batch: the rows, in the place of `rows`, or graphs of
+  // most of them; or null.
   RollingCloud* rolling = nullptr;
+  const Generations* graphs = nullptr;
+  std::string kept_reason = {};  // why it keeps that, in one sentence; empty where it keeps nothing
 
   std::size_t samples() const { return rolling != nullptr ? rolling->rows() : rows.points(); }
 };
@@ -55,7 +61,7 @@ struct WindowUpdate {
 //  1. The rows held, and which clouds later batches give, depend on the batches from
 //     first_needed_seq() on alone (and on the steps estimated before).
 //  2. Memory: no more than the open snapshot, or window_points rows and one batch; where rows are
-//     held in a RollingCloud, about twice that and the lists.
+//     held in a RollingCloud, about twice that and the lists; where graphs are kept, those, too.
 // Not thread-safe: owned by the run's single writer.
 class Window {
  public:
@@ -72,9 +78,14 @@ class Window {
 };
 
 // `estimated`: the steps at which this probe has estimates, ascending; empty for a new probe.
-// `pool` must outlive the window. REQUIRES: settings are valid.
+// `pool` must outlive the window. REQUIRES: settings are valid, and say the dimension.
 std::unique_ptr<Window> MakeWindow(const ProbeSettings& settings, std::vector<Step> estimated,
-                                   ThreadPool& pool);
+                                   ThreadPool& pool, const EngineCosts& costs);
+
+// The bytes that such a window takes with so many rows, and what is kept for its estimates, about:
+// rows (twice where an estimate copies them), lists, graphs. Not what an estimate needs besides.
+std::int64_t ExpectedWindowBytes(const ProbeSettings& settings, std::int64_t rows,
+                                 const EngineCosts& costs);
 
 // Decodes the rows of `batch` behind `rows` and returns how many of them are not finite.
 std::int64_t DecodeRows(const WindowBatch& batch, std::vector<float>& rows);

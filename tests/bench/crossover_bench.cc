@@ -2,10 +2,11 @@
 // cell of points and dimension as it goes, and skips the cells that the file already has.
 //
 // Processor time of one thread, so that load on the machine has little effect. A cell that would
-// take long is not measured whole: the exact engine's time is extrapolated with the square of the
-// points from the largest cloud of kWholeFlops; the graph is built of no more than kMostBuilt
-// points or kWholeValues components, and its time extrapolated with the logarithm that HnswSeconds
-// knows. Its searches are always timed on kQueries of the points.
+// take long is not measured whole: the exact engine's time is extrapolated from the largest cloud
+// of kWholeFlops and half of it, by what grows with the points and what with their square; the
+// graph is built of no more than kMostBuilt points or kWholeValues components, and its time
+// extrapolated with the logarithm that HnswSeconds knows. Its searches are always timed on kQueries
+// of the points.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -32,8 +33,8 @@ namespace {
 constexpr std::size_t kNeighbors = 128;
 constexpr std::size_t kQueries = 1024;
 constexpr double kWholeFlops = 3e11;
-constexpr std::size_t kMostBuilt = 50'000;
-constexpr std::size_t kWholeValues = std::size_t{1} << 25;
+constexpr std::size_t kMostBuilt = 200'000;
+constexpr std::size_t kWholeValues = std::size_t{1} << 26;
 
 // Processor time of the whole process: load on the machine has little effect on it.
 class ProcessorClock final : public Clock {
@@ -75,15 +76,13 @@ class Column {
                                 dim, 2)) {}
 
   Cell Measure(std::size_t points) {
-    const std::size_t searched = std::min(points, most_searched_);
     const std::size_t built = std::min(points, most_built_);
-    const double squared = static_cast<double>(points) / static_cast<double>(searched);
     const auto [build, search] = GraphSeconds(built);
-    return {.exact = SearchSeconds(searched) * squared * squared,
+    return {.exact = ExactSecondsOf(points),
             .hnsw = build * Expected(points, 0) / Expected(built, 0) +
                     search * (Expected(points, points) - Expected(points, 0)) /
                         (Expected(built, kQueries) - Expected(built, 0)),
-            .exact_whole = searched == points,
+            .exact_whole = points <= most_searched_,
             .hnsw_whole = built == points};
   }
 
@@ -93,6 +92,12 @@ class Column {
   }
   double Expected(std::size_t points, std::size_t queries) const {
     return HnswSeconds(costs_, points, queries, dim_, kNeighbors);
+  }
+  double ExactSecondsOf(std::size_t points) {
+    if (points <= most_searched_) return SearchSeconds(points);
+    const double half = SearchSeconds(most_searched_ / 2), whole = SearchSeconds(most_searched_);
+    const double times = static_cast<double>(points) / static_cast<double>(most_searched_);
+    return 2 * (whole - 2 * half) * times * times + (4 * half - whole) * times;
   }
   double SearchSeconds(std::size_t points) {
     double& seconds = searched_[points];
@@ -147,7 +152,8 @@ int Run(const char* file) {
   const EngineCosts costs = MeasureEngineCosts(ProcessorClock());
   for (const std::size_t dim : {128, 768, 4096}) {
     Column column(dim, costs);
-    for (const std::size_t points : {2'000, 5'000, 10'000, 20'000, 50'000, 100'000, 200'000}) {
+    for (const std::size_t points :
+         {2'000, 5'000, 10'000, 20'000, 50'000, 100'000, 200'000, 500'000}) {
       if (known.contains({points, dim})) continue;
       const Cell cell = column.Measure(points);
       std::fprintf(out, "%zu,%zu,%.4g,%.4g,%d,%d,%.4g,%.4g\n", points, dim, cell.exact, cell.hnsw,

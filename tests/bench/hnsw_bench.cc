@@ -69,7 +69,7 @@ void Turnovers(benchmark::State& state) {
   const auto dim = static_cast<std::size_t>(state.range(0));
   testing::DriftingRows stream(dim, 15, kWindow, 1);
   ThreadPool pool(1);  // and the caller's
-  Generations generations(dim, kWindow / 4, 1);
+  Generations generations(dim, kWindow / 3, 1);
   std::deque<std::vector<float>> batches;
   std::int64_t newest = 0;
   double least = 1, sum = 0;
@@ -83,16 +83,15 @@ void Turnovers(benchmark::State& state) {
       std::vector<Generations::Batch> held;
       std::vector<float> rows;
       for (const std::vector<float>& batch : batches) {
-        held.push_back({.seq = newest - static_cast<std::int64_t>(batches.size() - held.size()),
-                        .rows = batch});
+        const std::int64_t seq = newest - static_cast<std::int64_t>(batches.size() - held.size());
+        held.push_back({.seq = seq, .segment = seq, .rows = batch});
         rows.insert(rows.end(), batch.begin(), batch.end());
       }
       adding += Time([&] { generations.Update(held, pool); });
       const CloudRows cloud(PointCloudView(rows, kWindow, dim));
       std::vector<std::uint32_t> queries;
       for (std::uint32_t q = 0; q < kWindow; q += kWindow / kQueries) queries.push_back(q);
-      const NeighborLists lists =
-          generations.IndexOf(cloud, 0)->Search(queries, kNeighbors, 1, pool);
+      const NeighborLists lists = generations.IndexOf(cloud)->Search(queries, kNeighbors, 1, pool);
       const double recall = MeasureRecall(cloud, queries, lists, 1, pool).ratio;
       if (turnover == 0) continue;
       least = std::min(least, recall);

@@ -95,7 +95,8 @@ TEST_F(RunAdmissionTest, SampleIdsAreOnePerRowAndEachOnce) {
 TEST_F(RunAdmissionTest, ASnapshotMayNotOutgrowTheWindowLimit) {
   Take(Samples(1, "train/a", 1, 80, 3));
   ExpectRejected(Samples(2, "train/a", 1, 80, 3), kExhausted, "rows",
-                 "a window of 160 rows of 3 components would take 1920 bytes; at most 1600");
+                 "a window of 160 rows of 3 components would take 1920 bytes, with what is "
+                 "kept of it; at most 1600");
   Take(Samples(3, "train/a", 2, 80, 3));
   Take(Snapshot(4, "train/a", 2, 40, 3));
   Take(Samples(5, "train/a", 2, 80, 3));

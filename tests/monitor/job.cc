@@ -77,8 +77,9 @@ class Drawing {
   }
 
   IngestItem RandomSamples(std::int64_t seq) {
-    static const char* const kProbes[] = {"train/a", "validation/a", "train/b", "train/late"};
-    const std::size_t known = seq < 60 ? 3 : 4;
+    static const char* const kProbes[] = {"train/a", "validation/a", "train/b", "train/graphs",
+                                          "train/late"};
+    const std::size_t known = seq < 60 ? 4 : 5;
     const std::string probe = kProbes[random_() % known];
     const std::int64_t rows = 6 + Below(12);
     const std::int64_t dim = 3;
@@ -197,11 +198,15 @@ std::vector<IngestItem> RandomJob(unsigned seed, int items) {
   profiled.scale_every = 3;
   ProbeSettings rolling = RollingProbe("train/b");
   rolling.scale_every = 2;
+  ProbeSettings graphs = RollingProbe("train/graphs");
+  graphs.estimator.index = IndexKind::kHnsw;
+  graphs.estimate_every = 4;
   std::vector<IngestItem> job = {Declaration(1, profiled), Declaration(2, aligned),
                                  Declaration(3, rolling),
-                                 Declaration(4, AttentionProbe("train/maps"))};
+                                 Declaration(4, AttentionProbe("train/maps")),
+                                 Declaration(5, graphs)};
   Drawing drawing(seed);
-  for (std::int64_t seq = 5; static_cast<int>(job.size()) < items; ++seq) {
+  for (std::int64_t seq = 6; static_cast<int>(job.size()) < items; ++seq) {
     if (seq == 59) {
       job.emplace_back(Declaration(seq, SnapshotProbe("train/late")));
     } else {

@@ -1,6 +1,7 @@
 // A run that is interrupted anywhere goes on as if it had not been.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 
@@ -72,6 +73,13 @@ class Life {
     return store_.ReadEstimates(run_id_, query)->size();
   }
 
+  // Estimates that were found by graphs kept from one to the next.
+  std::int64_t FromKeptGraphs() {
+    return std::ranges::count_if(*store_.ReadEstimates(run_id_, {}), [](const auto& record) {
+      return record.estimate.engine_reason.starts_with("hnsw with graphs kept");
+    });
+  }
+
   std::vector<std::string> Told() {
     std::vector<std::string> told = DescribeAll(*ReadHistory(store_, run_id_));
     RunRecord run = pipeline_->run();
@@ -110,6 +118,7 @@ TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedTogetherOr
   std::size_t estimates_and_signals = 0;
   std::size_t largest_group = 0;
   std::size_t profiles = 0;
+  std::int64_t from_kept_graphs = 0;
   for (unsigned seed = 0; seed < 40; ++seed) {
     std::mt19937 random(seed + 1000);
     Life whole(**store, "whole" + std::to_string(seed), one, clock);
@@ -134,10 +143,12 @@ TEST(RunPipelineRestartTest, InterruptedAnywhereEqualsNeverInterruptedTogetherOr
     ASSERT_EQ(told.size(), expected.size()) << "seed " << seed;
     estimates_and_signals += whole.Told().size();
     profiles += whole.Profiles();
+    from_kept_graphs += whole.FromKeptGraphs();
   }
   EXPECT_GT(estimates_and_signals, 40 * 50U);
   EXPECT_GT(largest_group, 4U);
   EXPECT_GT(profiles, 40U);
+  EXPECT_GT(from_kept_graphs, 40);
 }
 
 }  // namespace

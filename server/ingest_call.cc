@@ -129,6 +129,11 @@ void IngestCall::Take(v1::IngestRequest request) {
     if (seq > received_) undurable_.emplace_back(seq, context_.clock.Monotonic());
   }
   const IngestSession::Offered offered = session_->Offer(std::move(item->item));
+  if (absl::IsUnavailable(offered.rejection.status)) {
+    const std::lock_guard lock(mutex_);
+    EndWith(offered.rejection.status);  // the client reconnects and sends the item again
+    return;
+  }
   if (!offered.rejection.status.ok()) {
     Reject(seq, rows, offered.rejection.status, offered.rejection.field, /*counted=*/true);
   } else if (!item->left_out.empty()) {

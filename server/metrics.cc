@@ -25,7 +25,7 @@ const prometheus::Histogram::BucketBoundaries kEstimateBuckets = {
 // Acknowledging writes to a file; waiting can add anything.
 const prometheus::Histogram::BucketBoundaries kWaitBuckets = {
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-    0.1,    0.25,    0.5,    1,     2.5,    5,     10,   60};
+    0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30,    60};
 
 using Labels = std::vector<ClientMetric::Label>;
 

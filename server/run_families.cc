@@ -48,9 +48,11 @@ enum Gauge {
   kLidBiasBoundRatio,
   kSignalActive,
   kSignalStep,
+  kSignalInfo,
   kRunInfo,
   kEarlyStopRecommended,
   kBestStep,
+  kDecisionInfo,
   kLastSample,
   kScalar,
   kGauges
@@ -112,9 +114,11 @@ constexpr std::array<NameAndHelp, kGauges> kTexts = {{
      "missed."},
     {"dimwatch_signal_active", "1 while the signal is firing, otherwise 0."},
     {"dimwatch_signal_step", "Step of the estimate that brought the signal's present state."},
+    {"dimwatch_signal_info", "Always 1; the label reason says why the signal fires."},
     {"dimwatch_run_info", "Always 1; what is known of a run is in the labels."},
     {"dimwatch_early_stop_recommended", "1 while the run's decision is STOP, otherwise 0."},
     {"dimwatch_best_step", "Step whose checkpoint the signals recommend; absent without a STOP."},
+    {"dimwatch_decision_info", "Always 1; the decision and its reason are in the labels."},
     {"dimwatch_run_last_sample_timestamp_seconds",
      "When the last sample or scalar of a run arrived, since 1970."},
     {"dimwatch_scalar", "Newest value of a number that the job reports."},
@@ -241,6 +245,7 @@ void WriteSignal(const RunView& view, const std::string& probe, SignalKind kind,
     if (signal.kind != kind || signal.probe != probe) continue;
     firing = signal.state == SignalState::kFiring;
     writer.Set(kSignalStep, with, static_cast<double>(signal.step.value));
+    if (firing) writer.Set(kSignalInfo, With(with, "reason", signal.reason), 1);
   }
   writer.Set(kSignalActive, with, firing ? 1 : 0);
 }
@@ -263,6 +268,11 @@ void WriteRun(const RunView& view, Writer& writer) {
   if (decision.best_step) {
     writer.Set(kBestStep, labels, static_cast<double>(decision.best_step->value));
   }
+  writer.Set(
+      kDecisionInfo,
+      With(With(With(labels, "decision", Name(decision.verdict)), "mode", Name(decision.mode)),
+           "reason", decision.reason),
+      1);
   if (view.run.last_sample_time)
     writer.Set(kLastSample, labels, Seconds(*view.run.last_sample_time));
   for (const EstimateRecord& record : view.latest_estimates) {

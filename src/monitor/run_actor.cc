@@ -190,11 +190,11 @@ IngestSession::Offered RunActor::Offer(const std::shared_ptr<SessionChannel>& se
     }
     status = CheckWritable();
     if (status.ok()) offered.rejection = admission_->Check(item);
-    if (status.ok() && !offered.rejection.known) status = log_->Append(item);
-    if (!status.ok()) {
+    if (status.ok() && !offered.rejection.known) status = Log(item);
+    if (!status.ok() && !absl::IsUnavailable(status)) {
       context_.counters.CountRejectedRows(
           absl::AsciiStrToLower(absl::StatusCodeToString(status.code())), rows);
-    } else if (!offered.rejection.known) {
+    } else if (status.ok() && !offered.rejection.known) {
       admission_->Note(item);
       log_bytes_ = log_->bytes();
       last_item_ = context_.clock.Monotonic();
@@ -207,6 +207,14 @@ IngestSession::Offered RunActor::Offer(const std::shared_ptr<SessionChannel>& se
   }
   if (claimed) Start();
   return offered;
+}
+
+absl::Status RunActor::Log(const IngestItem& item) {
+  const absl::Status logged = log_->Append(item);
+  if (logged.ok()) return logged;
+  context_.counters.CountStoreError();
+  return absl::UnavailableError(
+      absl::StrCat("the server cannot keep samples at present: ", logged.message()));
 }
 
 IngestSession::Flow RunActor::FlowOf() {

@@ -94,6 +94,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // REQUIRES: mutex_ is held.
   absl::Status CheckSound() const;     // neither set aside nor draining
   absl::Status CheckWritable() const;  // sound, and neither ended nor ending
+  // UNAVAILABLE if the disk does not take it.
+  absl::Status Log(const IngestItem& item);
   IngestSession::Flow FlowOf();
   void Enqueue(Task task);
   // True if the caller must call Start, without the mutex.

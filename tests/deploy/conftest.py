@@ -59,11 +59,13 @@ def observed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("observed")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Server(folder))
-        prometheus = stack.enter_context(Prometheus(folder, server.http))
+        prometheus = stack.enter_context(Prometheus(folder, [server.http]))
         observed = Observed(server, prometheus)
         traces = {"healthy": "healthy-digits", "overfitting": "overfitting-digits-noise40"}
         jobs = {
-            name: stack.enter_context(Training(server, trace, Observed.PROJECT, name, pause=0.2))
+            name: stack.enter_context(
+                Training(server, trace, Observed.PROJECT, name, pause=0.2, prompts=8)
+            )
             for name, trace in traces.items()
         }
         observed.runs = {name: job.sent() for name, job in jobs.items()}

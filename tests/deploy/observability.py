@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import numpy
 import yaml
 from testing_support.processes import BUILD, ROOT, Program, free_port, wait_until
 
@@ -40,18 +41,31 @@ def rules():
             yield from group["rules"]
 
 
-class Prometheus(Program):
-    """Prometheus with deploy/prometheus, scraping one server every second. `edit` changes the groups
-    of rules in place."""
+def quicken(groups):
+    """Prometheus' rules with shorter times, for tests that cannot wait for minutes, changed in place:
+    a `for` of a minute is a second (twelve for a lost server, so that a restart fits in), and a look
+    back of five minutes is thirty seconds. What is looked at, and against what, stays."""
+    for group in groups:
+        for rule in group["rules"]:
+            rule["expr"] = rule["expr"].replace("[5m]", "[30s]")
+            assert not re.search(r"\[\d+[mhd]\]", rule["expr"]), "a look back not known here"
+            if "alert" in rule:
+                is_lost = rule["alert"] == "DimwatchTargetDown"
+                rule["for"] = "12s" if is_lost else rule["for"].replace("m", "s")
 
-    def __init__(self, folder, target, alertmanager="127.0.0.1:9", edit=lambda groups: None):
+
+class Prometheus(Program):
+    """Prometheus with deploy/prometheus, scraping servers every second. `edit` changes the groups of
+    rules in place."""
+
+    def __init__(self, folder, targets, alertmanager="127.0.0.1:9", edit=lambda groups: None):
         config = Path(folder) / "prometheus"
         shutil.copytree(DEPLOY / "prometheus", config)
         settings = yaml.safe_load((config / "prometheus.yml").read_text())
         settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         (config / "prometheus.yml").write_text(yaml.safe_dump(settings))
-        for name, address in (("dimwatch", target), ("alertmanager", alertmanager)):
-            (config / f"targets/{name}.yml").write_text(yaml.safe_dump([{"targets": [address]}]))
+        for name, addresses in (("dimwatch", targets), ("alertmanager", [alertmanager])):
+            (config / f"targets/{name}.yml").write_text(yaml.safe_dump([{"targets": addresses}]))
         for path in (config / "rules").glob("*.yml"):
             settings = yaml.safe_load(path.read_text())
             edit(settings["groups"])
@@ -63,7 +77,8 @@ class Prometheus(Program):
             + [f"--web.listen-address={self.url.removeprefix('http://')}"],
             Path(folder) / "prometheus.log",
         )
-        wait_until("Prometheus scrapes the server", lambda: self.value('up{job="dimwatch"}') == 1)
+        up = 'sum(up{job="dimwatch"})'
+        wait_until("Prometheus scrapes", lambda: self.value(up) == len(targets))
 
     def api(self, path, **parameters):
         return get_json(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters, doseq=True)}")
@@ -112,15 +127,15 @@ class Alertmanager(Program):
 
 
 class Webhook:
-    """Receives what Alertmanager sends. `alerts` grows by every alert of every message."""
+    """Receives what Alertmanager sends: `messages`, each with a group's alerts as they stand."""
 
     def __init__(self):
-        alerts = self.alerts = []
+        messages = self.messages = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                alerts.extend(json.loads(body)["alerts"])
+                messages.append(json.loads(body))
                 self.send_response(200)
                 self.end_headers()
 
@@ -131,10 +146,15 @@ class Webhook:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
+    @property
+    def alerts(self):
+        """Every alert of every message so far."""
+        return [alert for message in list(self.messages) for alert in message["alerts"]]
+
     def find(self, status, **labels):
         return [
             alert
-            for alert in list(self.alerts)
+            for alert in self.alerts
             if alert["status"] == status and labels.items() <= alert["labels"].items()
         ]
 
@@ -146,16 +166,31 @@ class Webhook:
         self._server.server_close()
 
 
-class Training:
-    """A recorded run sent through the Python client, in a process of its own, as a job does it. It
-    stays open after its last step until `finish`."""
+def write_trace(folder, clouds):
+    """A trace for Training, one step per item: {probe: array of rows x components}."""
+    folder.mkdir()
+    with (folder / "trace.jsonl").open("w") as lines:
+        for step, of_probe in enumerate(clouds):
+            samples = []
+            for number, (probe, rows) in enumerate(of_probe.items()):
+                samples.append({"probe": probe, "file": f"{step}-{number}.npy"})
+                numpy.save(folder / samples[-1]["file"], rows.astype("float32"))
+            lines.write(json.dumps({"step": step, "samples": samples}) + "\n")
+    return folder
 
-    def __init__(self, server, trace, project, name, pause=0.0):
+
+class Training:
+    """A recorded run sent through the Python client, in a process of its own, as a job does it:
+    send_trace.py, which has the options. It stays open after its last step until `finish`."""
+
+    def __init__(self, server, trace, project, name, **options):
         command = ["/usr/bin/python3", Path(__file__).with_name("send_trace.py"), TRACES / trace]
         command += ["--server", server.grpc, "--project", project, "--name", name]
+        for option, value in options.items():
+            command += ["--" + option.replace("_", "-"), value]
         self.name = name
         self._process = subprocess.Popen(
-            [str(part) for part in command] + ["--pause", str(pause)],
+            [str(part) for part in command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -163,10 +198,15 @@ class Training:
         )
 
     def sent(self):
-        """Waits until all was sent; returns the run's id."""
+        """Waits until the server has all up to where the job holds; returns the run's id."""
         line = self._process.stdout.readline()
         assert line.startswith("sent "), f"the job of {self.name} ended: {line!r}"
         return line.split()[1]
+
+    def go_on(self):
+        """Has it send what is left; `sent` waits for that."""
+        self._process.stdin.write("go on\n")
+        self._process.stdin.flush()
 
     def finish(self):
         if self._process.poll() is None:

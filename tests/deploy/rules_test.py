@@ -52,10 +52,17 @@ def test_an_alert_says_how_bad_it_is_what_happened_and_what_to_do(name):
     assert alert["labels"]["severity"] in {"info", "warning", "critical"}
     assert "for" in alert
     assert alert["annotations"]["summary"] and alert["annotations"]["description"]
-    page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
-    headings = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("#")]
-    assert headings[0] == f"# {name}"
-    assert anchor in {heading.strip("# ").lower().replace(" ", "-") for heading in headings}
+    assert alert["annotations"]["runbook_url"] == f"docs/runbooks/{name}.md#what-to-do"
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_a_runbook_says_the_cause_what_to_look_at_and_what_to_do(name):
+    title, *sections = (ROOT / f"docs/runbooks/{name}.md").read_text().split("\n## ")
+    severity = ALERTS[name]["labels"]["severity"]
+    assert title.startswith(f"# {name}\nSeverity {severity}. ")
+    parts = [section.split("\n", 1) for section in sections]
+    assert [heading for heading, _ in parts] == ["What it means", "What to look at", "What to do"]
+    assert all(len(text.split()) >= 8 for _, text in parts)
 
 
 def test_a_runbook_exists_for_alerts_only():

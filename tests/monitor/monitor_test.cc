@@ -1,6 +1,9 @@
 #include "src/monitor/monitor.h"
 
+#include <sys/resource.h>
+
 #include <atomic>
+#include <csignal>
 #include <future>
 
 #include "tests/monitor/monitor_fixture.h"
@@ -346,6 +349,26 @@ TEST_F(MonitorTest, WhileTheStoreFailsNothingIsToldAndNothingIsLost) {
   job.MustOffer(Snapshot(4, "train/a", 40));
   ASSERT_TRUE(Finish("run").ok());
   EXPECT_THAT(store_->ReadEstimates("run", {}).value(), SizeIs(4));
+}
+
+TEST_F(MonitorTest, ASampleThatTheDiskDoesNotTakeIsNotRejectedButWantedAgain) {
+  Create("run");
+  Job job = Open("run");
+  job.MustOffer(Snapshot(1, "train/a", 10));
+  ASSERT_TRUE(job.listener->WaitForEstimates(1));
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit full = {1, limit.rlim_max};  // bytes that a file may have
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  const absl::Status status = job.Offer(Snapshot(2, "train/a", 20)).rejection.status;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("File too large"));
+  EXPECT_GT(monitor_->Snapshot().stats.store_errors, 0);
+  EXPECT_THAT(monitor_->Snapshot().stats.rejected_rows, IsEmpty());
+  job.MustOffer(Snapshot(2, "train/a", 20));
+  EXPECT_TRUE(job.listener->WaitForEstimates(2));
 }
 
 TEST_F(MonitorTest, SubscribersAreNotifiedAfterCommitsUntilTheyLetGo) {

@@ -168,6 +168,7 @@ TEST(MetricsTest, EverySignalIsThereFromTheFirstEstimateOn) {
   signal.kind = SignalKind::kOverfitting;
   signal.state = SignalState::kFiring;
   signal.step = Step{5};
+  signal.reason = "0.8 above its minimum";
   view.signals.push_back(signal);
   signal.kind = SignalKind::kExhausted;
   signal.state = SignalState::kPending;
@@ -177,6 +178,9 @@ TEST(MetricsTest, EverySignalIsThereFromTheFirstEstimateOn) {
   EXPECT_THAT(text, HasSubstr("dimwatch_signal_active" + labels + "overfitting\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("dimwatch_signal_active" + labels + "exhausted\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("dimwatch_signal_step" + labels + "exhausted\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("dimwatch_signal_info" + labels +
+                              "overfitting\",reason=\"0.8 above its minimum\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("dimwatch_signal_info" + labels + "exhausted")));
   EXPECT_THAT(text, HasSubstr("dimwatch_signal_active" + labels + "collapsed\"} 0\n"));
   EXPECT_THAT(text, HasSubstr(R"(dimwatch_signal_active{project="p",run="r",signal="stalled"} 0)"));
 }
@@ -185,13 +189,17 @@ TEST(MetricsTest, StopIsRecommendedUnlessInShadow) {
   RunView view = ViewOf("r");
   view.decision.verdict = Verdict::kStop;
   view.decision.best_step = Step{3};
+  view.decision.reason = "it overfits";
   std::string text = TextOf(SnapshotOf({view}));
   EXPECT_THAT(text, HasSubstr("dimwatch_early_stop_recommended{project=\"p\",run=\"r\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("dimwatch_best_step{project=\"p\",run=\"r\"} 3\n"));
+  const std::string decision = R"(dimwatch_decision_info{project="p",run="r",decision=")";
+  EXPECT_THAT(text, HasSubstr(decision + R"(STOP",mode="advisory",reason="it overfits"} 1)"));
   view.decision.mode = PolicyMode::kShadow;
   text = TextOf(SnapshotOf({view}));
   EXPECT_THAT(text, HasSubstr("dimwatch_early_stop_recommended{project=\"p\",run=\"r\"} 0\n"));
   EXPECT_THAT(text, Not(HasSubstr("dimwatch_best_step")));
+  EXPECT_THAT(text, HasSubstr(decision + R"(CONTINUE",mode="shadow",reason="in shadow mode; )"));
 }
 
 TEST(MetricsTest, SeriesAreCapped) {

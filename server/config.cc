@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 #include <utility>
 
 #include "CLI/CLI.hpp"
@@ -107,10 +108,29 @@ absl::Status ReadSetting(CLI::App& app, const std::string& file, const std::stri
   return Offer(*option, source, *value);
 }
 
-absl::Status ReadFile(CLI::App& app, const std::string& file) {
+absl::Status ReadProjects(const std::string& file, const toml::node& node,
+                          ProjectDefaults& projects) {
+  std::ostringstream json;
+  if (node.is_table()) json << toml::json_formatter{*node.as_table()};
+  absl::StatusOr<ProjectDefaults> read = ParseProjectDefaults(json.str());
+  if (read.ok()) {
+    projects = *std::move(read);
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(file, ": ", std::string(read.status().message())));
+}
+
+absl::Status ReadFile(CLI::App& app, Config& config) {
+  const std::string& file = config.file;
   try {
     const toml::table table = toml::parse_file(file);
     for (const auto& [key, node] : table) {
+      if (key.str() == "projects") {
+        if (absl::Status status = ReadProjects(file, node, config.projects); !status.ok()) {
+          return status;
+        }
+        continue;
+      }
       if (absl::Status status = ReadSetting(app, file, std::string(key.str()), node);
           !status.ok()) {
         return status;
@@ -167,8 +187,11 @@ absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
   app.footer(
       "Every option is also read from the environment (--data-dir: DIMWATCH_DATA_DIR) and from the "
       "file (data_dir = \"...\"). The command line comes first, then the environment, the file, "
-      "the "
-      "default. SIGTERM stops the server cleanly; SIGHUP reads log-level again.");
+      "the default. The file may also have [projects.NAME.signals] and [projects.NAME.policy]: "
+      "what "
+      "runs of a project are judged by. SIGTERM stops the server cleanly; SIGHUP reads log-level "
+      "and "
+      "the projects again.");
   app.option_defaults()->always_capture_default();
   app.set_version_flag("--version", VersionLine());
   AddOptions(app, config);
@@ -176,7 +199,7 @@ absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
   out.print = PrintedInstead(app, arguments, status);
   if (out.print) return out;
   status.Update(ReadEnvironment(app, environment));
-  if (status.ok() && !config.file.empty()) status = ReadFile(app, config.file);
+  if (status.ok() && !config.file.empty()) status = ReadFile(app, config);
   status.Update(CheckAddress("--listen", config.listen, config.insecure_allow_remote));
   status.Update(CheckAddress("--http", config.http, config.insecure_allow_remote));
   if (!status.ok()) return status;

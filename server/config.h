@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/project_defaults.h"
 
 namespace dimwatch::server {
 
@@ -25,6 +26,7 @@ struct Config {
   std::int64_t max_runs = 1000;             // not ended
   std::int64_t max_probes = 64;             // per run
   std::int64_t max_series = 100'000;        // per-run series on /metrics
+  ProjectDefaults projects;                 // of the file only
 };
 
 // What the command line asks for instead of serving.
@@ -37,7 +39,8 @@ struct Configured {
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 
 // Every option --some-name is also DIMWATCH_SOME_NAME and some-name (or some_name) at the top level
-// of the TOML file. INVALID_ARGUMENT says which option of which source was wrong and why.
+// of the TOML file, which may also have tables [projects.NAME.signals] and [projects.NAME.policy].
+// INVALID_ARGUMENT says which option of which source was wrong and why.
 absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
                                      const Environment& environment);
 

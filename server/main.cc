@@ -25,9 +25,12 @@ sigset_t BlockSignals() {
   return signals;
 }
 
-void Reload(const std::vector<std::string>& arguments) {
+void Reload(Server& server, const std::vector<std::string>& arguments) {
   const absl::StatusOr<Configured> configured = Configure(arguments, FromProcess);
-  if (configured.ok()) SetLogLevel(configured->config.log_level);
+  if (configured.ok()) {
+    SetLogLevel(configured->config.log_level);
+    server.SetProjects(configured->config.projects);
+  }
   Log(configured.ok() ? LogLevel::kInfo : LogLevel::kError, "configuration read again",
       {{"result", configured.status().ToString()}});
 }
@@ -38,7 +41,7 @@ void Serve(Server& server, const sigset_t& signals, const std::vector<std::strin
   for (;;) {
     const int signal = sigtimedwait(&signals, nullptr, &second);
     if (signal == SIGTERM || signal == SIGINT) return;
-    if (signal == SIGHUP) Reload(arguments);
+    if (signal == SIGHUP) Reload(server, arguments);
     server.Tick();
   }
 }

@@ -72,12 +72,12 @@ absl::Status ReadUpdate(const std::string& path, const v1::Run& run, RunUpdate& 
   return absl::NotFoundError("");
 }
 
-absl::StatusOr<RunUpdate> ReadUpdates(const v1::UpdateRunRequest& request) {
+absl::StatusOr<RunUpdate> ReadUpdates(const v1::UpdateRunRequest& request, const v1::Run& run) {
   constexpr absl::string_view kAllowed =
       "display_name, labels, config.signals and config.policy are allowed";
   RunUpdate update;
   for (const std::string& path : request.update_mask().paths()) {
-    const absl::Status status = ReadUpdate(path, request.run(), update);
+    const absl::Status status = ReadUpdate(path, run, update);
     if (absl::IsNotFound(status)) {
       return InvalidField("update_mask", absl::StrCat(Quoted(path), " cannot be set; ", kAllowed));
     }
@@ -91,9 +91,20 @@ absl::StatusOr<RunUpdate> ReadUpdates(const v1::UpdateRunRequest& request) {
 
 }  // namespace
 
+void RunHandlers::SetProjects(ProjectDefaults projects) {
+  const std::lock_guard lock(mutex_);
+  projects_ = std::move(projects);
+}
+
+v1::Run RunHandlers::Completed(v1::Run run) const {
+  const std::lock_guard lock(mutex_);
+  ApplyDefaults(projects_, run);
+  return run;
+}
+
 absl::Status RunHandlers::CreateRun(const v1::CreateRunRequest& request,
                                     v1::CreateRunResponse& response) {
-  absl::StatusOr<RunRecord> run = FromProto(request.run());
+  absl::StatusOr<RunRecord> run = FromProto(Completed(request.run()));
   if (!run.ok()) return Blame("run", run.status());
   const absl::StatusOr<Monitor::Created> created = monitor_.CreateRun(*std::move(run));
   if (!created.ok()) return created.status();
@@ -135,7 +146,11 @@ absl::Status RunHandlers::ListRuns(const v1::ListRunsRequest& request,
 
 absl::Status RunHandlers::UpdateRun(const v1::UpdateRunRequest& request,
                                     v1::UpdateRunResponse& response) {
-  const absl::StatusOr<RunUpdate> update = ReadUpdates(request);
+  const auto present = monitor_.GetRun(request.run().run_id());
+  if (!present.ok()) return present.status();
+  v1::Run run = request.run();
+  run.set_project((*present)->run.project);
+  const absl::StatusOr<RunUpdate> update = ReadUpdates(request, Completed(std::move(run)));
   if (!update.ok()) return update.status();
   const absl::StatusOr<std::shared_ptr<const RunView>> view =
       monitor_.UpdateRun(request.run().run_id(), *update);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 
 #include "absl/status/status.h"
 #include "dimwatch/v1/run.pb.h"
+#include "server/project_defaults.h"
 #include "src/monitor/monitor.h"
 
 namespace dimwatch::server {
@@ -13,6 +15,9 @@ namespace dimwatch::server {
 class RunHandlers {
  public:
   explicit RunHandlers(Monitor& monitor) : monitor_(monitor) {}
+
+  // For runs that are created or updated from now on.
+  void SetProjects(ProjectDefaults projects);
 
   absl::Status CreateRun(const v1::CreateRunRequest& request, v1::CreateRunResponse& response);
   absl::Status GetRun(const v1::GetRunRequest& request, v1::GetRunResponse& response);
@@ -24,7 +29,12 @@ class RunHandlers {
   absl::Status DeleteRun(const v1::DeleteRunRequest& request, v1::DeleteRunResponse& response);
 
  private:
+  // The run with the defaults of its project.
+  v1::Run Completed(v1::Run run) const;
+
   Monitor& monitor_;
+  mutable std::mutex mutex_;
+  ProjectDefaults projects_;  // guarded by mutex_
 };
 
 }  // namespace dimwatch::server

@@ -146,6 +146,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
 
   p.handlers = std::make_unique<ThreadPool>(kHandlerThreads);
   p.runs.emplace(*p.monitor);
+  p.runs->SetProjects(config.projects);
   p.queries.emplace(*p.monitor, *p.store,
                     ServerFacts{clock.Now(), threads, config.max_batch_bytes, config.max_runs});
   p.page.emplace(*p.monitor, p.metrics, config.max_series);
@@ -201,6 +202,10 @@ Server::~Server() { Stop(); }
 Address Server::grpc_address() const { return parts_->grpc_address; }
 
 Address Server::http_address() const { return parts_->http->address(); }
+
+void Server::SetProjects(ProjectDefaults projects) {
+  parts_->runs->SetProjects(std::move(projects));
+}
 
 void Server::Tick() { parts_->monitor->Tick(); }
 

@@ -21,6 +21,8 @@ class Server {
   Address grpc_address() const;
   Address http_address() const;
 
+  // Defaults of projects, for runs that are created or updated from now on.
+  void SetProjects(ProjectDefaults projects);
   // Housekeeping; to be called about once a second.
   void Tick();
   // Sends Draining on all streams, persists everything, ends all RPCs. Once.

@@ -81,6 +81,49 @@ TEST(ConfigTest, EveryOptionIsReadFromEveryOtherSource) {
   }
 }
 
+TEST(ConfigTest, AFileMayHaveDefaultsOfProjects) {
+  const ::dimwatch::testing::TempFolder folder;
+  const absl::StatusOr<Configured> configured =
+      With({"--config", FileWith(folder,
+                                 "threads = 2\n"
+                                 "[projects.emotion.policy]\n"
+                                 "mode = 'shadow'\nstop_on = ['overfitting']\nmin_probes = 2\n"
+                                 "[projects.emotion.signals]\npatience = 7\nmin_delta = 0.1\n"
+                                 "[projects.'team/b'.policy]\nwarmup_step = 500\n")});
+  ASSERT_TRUE(configured.ok()) << configured.status();
+  const ProjectDefaults& projects = configured->config.projects;
+  EXPECT_EQ(projects.at("team/b").policy().warmup_step(), 500);
+  v1::Run run;
+  run.set_project("emotion");
+  run.mutable_config()->mutable_policy()->add_stop_on("collapsed");
+  run.mutable_config()->mutable_signals()->set_patience(2);
+  ApplyDefaults(projects, run);
+  EXPECT_EQ(run.config().policy().mode(), v1::POLICY_MODE_SHADOW);
+  EXPECT_EQ(run.config().policy().min_probes(), 2);
+  ASSERT_EQ(run.config().policy().stop_on_size(), 1) << "the run's own";
+  EXPECT_EQ(run.config().policy().stop_on(0), "collapsed");
+  EXPECT_EQ(run.config().signals().patience(), 2) << "the run's own";
+  EXPECT_EQ(run.config().signals().min_delta(), 0.1);
+  v1::Run other;
+  other.set_project("another");
+  ApplyDefaults(projects, other);
+  EXPECT_FALSE(other.has_config());
+}
+
+TEST(ConfigTest, WrongDefaultsOfAProjectAreNamed) {
+  const ::dimwatch::testing::TempFolder folder;
+  const auto error = [&](const std::string& text) {
+    return ErrorOf({"--config", FileWith(folder, text)});
+  };
+  EXPECT_THAT(error("[projects.p.policy]\nmode = 'strict'\n"), HasSubstr("projects.p.policy"));
+  EXPECT_THAT(error("[projects.p.policy]\nmin_probes = -1\n"),
+              HasSubstr("projects.p.policy.min_probes: 1 to 10000 expected, got -1"));
+  EXPECT_THAT(error("[projects.p.signals]\npatient = 3\n"), HasSubstr("patient"));
+  EXPECT_THAT(error("[projects.p.probes]\nx = 3\n"),
+              HasSubstr("projects.p.probes is not known; the tables signals and policy are"));
+  EXPECT_THAT(error("projects = 3\n"), HasSubstr("projects must be a table"));
+}
+
 TEST(ConfigTest, AddressesBeyondLoopbackNeedTheWords) {
   for (const std::string address : {"0.0.0.0:1", "[::]:1", "192.168.1.2:1", "example.org:1"}) {
     EXPECT_THAT(ErrorOf({"--listen", address}), HasSubstr("--insecure-allow-remote")) << address;

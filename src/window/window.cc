@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "src/lid/rolling_cloud.h"
 #include "src/lid/upkeep.h"
 #include "src/window/rolling_window.h"
 #include "src/window/snapshot_window.h"
@@ -12,14 +13,19 @@ namespace dimwatch {
 
 namespace {
 
+constexpr std::int64_t kMostListBytes = 1 << 30;  // of lists that are kept, with their rows
+
 // What is kept of a rolling window.
 UpkeepChoice ChoiceFor(const ProbeSettings& settings, const EngineCosts& costs) {
   const RollingShape shape = {.window_points = settings.window_points,
                               .estimate_every = settings.estimate_every,
                               .dim = static_cast<std::size_t>(settings.dim)};
   UpkeepChoice choice = ChooseUpkeep(settings.estimator, shape, costs);
+  if (choice.upkeep != Upkeep::kLists) return choice;
+  const std::int64_t bytes = RollingCloudBytes(
+      settings.estimator, static_cast<std::size_t>(settings.window_points), shape.dim);
   // A scale profile wants the rows themselves.
-  if (settings.scale_every > 0 && choice.upkeep == Upkeep::kLists) choice = {};
+  if (settings.scale_every > 0 || bytes > kMostListBytes) choice = {};
   return choice;
 }
 

@@ -83,7 +83,8 @@ std::unique_ptr<Window> MakeWindow(const ProbeSettings& settings, std::vector<St
                                    ThreadPool& pool, const EngineCosts& costs);
 
 // The bytes that such a window takes with so many rows, and what is kept for its estimates, about:
-// rows (twice where an estimate copies them), lists, graphs. Not what an estimate needs besides.
+// rows (twice where an estimate copies them), lists (which are not kept where they would take more
+// than 1 GiB), graphs. Not what an estimate needs besides.
 std::int64_t ExpectedWindowBytes(const ProbeSettings& settings, std::int64_t rows,
                                  const EngineCosts& costs);
 

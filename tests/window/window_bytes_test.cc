@@ -76,6 +76,14 @@ TEST(ExpectedWindowBytesTest, OfKeptListsAreWithinAHalfOfWhatIsMeasured) {
   settings.estimator.neighbors = 32;
   ExpectWithin(settings, 100, 1.5);
 }
+TEST(ExpectedWindowBytesTest, ListsAreNotKeptWhereTheyWouldTakeMoreThanAGibibyte) {
+  ProbeSettings large = Rolling(IndexKind::kExact, 100'000, 1000, 768);
+  large.estimator.max_points = 100'000;
+  EXPECT_EQ(ExpectedWindowBytes(large, 100'000, {}), 2 * 100'000 * 768 * 4);
+  ProbeSettings small = Rolling(IndexKind::kExact, 20'000, 1000, 768);
+  small.estimator.max_points = 20'000;
+  EXPECT_GT(ExpectedWindowBytes(small, 20'000, {}), 2 * 20'000 * 768 * 4);
+}
 TEST(ExpectedWindowBytesTest, OfKeptGraphsAreWithinAHalfOfWhatIsMeasured) {
   ProbeSettings settings = Rolling(IndexKind::kHnsw, 6000, 100, 100);
   settings.estimator.queries = 50;

@@ -90,6 +90,7 @@ void TakeCloud(const Json& line, LineReader& reader, CloudEstimate& estimate) {
   reader.TakeIfThere("n_duplicates", estimate.duplicate_rows);
   reader.TakeIfThere("n_near_duplicates", estimate.near_duplicates);
   reader.TakeIfThere("n_nonfinite", estimate.nonfinite_rows);
+  estimate.rows = estimate.points + estimate.duplicate_rows + estimate.nonfinite_rows;
   reader.TakeIfThere("n_rows", estimate.rows);
   reader.TakeIfThere("variance", estimate.variance);
   reader.TakeIfThere("recall", estimate.recall);

@@ -19,9 +19,10 @@ struct RecordedCourse {
 
 // Lines of other types (what the run was judged to be, its clouds' scale) are skipped. An estimate
 // must have step, probe and mean (null where undefined), a scalar step, name and value; what an
-// estimate does not say of its cloud has its default. A step at or below the last one of its series
-// replaces what came later. NOT_FOUND where there is no such file; INVALID_ARGUMENT, with file and
-// line, for a line that is no JSON object with a type, lacks a member or has one of another type.
+// estimate does not say of its cloud has its default, the rows that of all that it does count. A
+// step at or below the last one of its series replaces what came later. NOT_FOUND where there is no
+// such file; INVALID_ARGUMENT, with file and line, for a line that is no JSON object with a type,
+// lacks a member or has one of another type.
 absl::StatusOr<RecordedCourse> ReadRecordedCourse(const std::filesystem::path& file);
 
 }  // namespace dimwatch::cli

@@ -176,6 +176,8 @@ std::string DecisionText(const v1::Decision& decision) {
   if (decision.has_best_step()) {
     text += " (best step " + std::to_string(decision.best_step()) + ")";
   }
+  const bool shadow = decision.mode() == v1::POLICY_MODE_SHADOW;
+  if (shadow && decision.verdict() == v1::VERDICT_STOP) text += " [shadow: the job goes on]";
   return text;
 }
 

@@ -54,7 +54,7 @@ std::vector<std::string> EstimateHeader();
 std::vector<std::string> EstimateCells(const v1::Estimate& estimate);
 // "overfitting FIRING on train/last at step 760: <reason>".
 std::string SignalText(const v1::Signal& signal, bool colored);
-// "STOP at step 760: <reason> (best step 228)".
+// "STOP at step 760: <reason> (best step 228)"; and that the job is not told, in shadow mode.
 std::string DecisionText(const v1::Decision& decision);
 // How full the window is: "100%".
 std::string FillText(double window_fill);

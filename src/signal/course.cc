@@ -96,18 +96,18 @@ double Course::ErrorsAbove(const Level& reference, Noise noise) const {
 std::optional<double> Course::ScatterSince(const Level& reference) const {
   constexpr std::int64_t kLeast = 6;
   constexpr std::int64_t kMost = 30;
-  const std::int64_t last = count() - 2;
-  const std::int64_t first = std::max(reference.index + 1, last - kMost + 1);
+  constexpr std::int64_t kLag = 2;
+  const std::int64_t last = count() - 1 - kLag;
+  const std::int64_t first = std::max(reference.index + kLag, last - kMost + 1);
   const std::int64_t n = last - first + 1;
   if (n < kLeast) return std::nullopt;
   double squares = 0;
   for (std::int64_t i = first; i <= last; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    const double bend = levels_[at].mean - (levels_[at - 1].mean + levels_[at + 1].mean) / 2;
+    const double bend = Average(i, 1) - (Average(i - kLag, 1) + Average(i + kLag, 1)) / 2;
     squares += bend * bend;
   }
   constexpr double kBend = 1.5;  // the variance of a bend, where that of a level is 1
-  return std::sqrt(squares / (kBend * static_cast<double>(n - 2)));
+  return std::sqrt(squares / (kBend * static_cast<double>(n - 3)));  // few bends tell too little
 }
 
 bool Course::HasDeclined() const {

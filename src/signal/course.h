@@ -75,8 +75,9 @@ class Course {
   // How many standard errors of their difference the current level is above `reference`; infinite
   // for a level that is above and has no known error.
   double ErrorsAbove(const Level& reference, Noise noise) const;
-  // The standard deviation of single levels around a smooth course, from the bends between three
-  // neighbors (von Neumann) over up to 30 levels since `reference`; none of fewer than 6 bends.
+  // The standard deviation of single levels around a smooth course, from the bends of every
+  // level against those two before and after it (von Neumann; neighbors are too alike where noise
+  // is correlated), up to 30 of them since `reference`; none of fewer than 6.
   std::optional<double> ScatterSince(const Level& reference) const;
   // The lowest level is below the start by more than the threshold: a real decline.
   bool HasDeclined() const;

@@ -51,11 +51,12 @@ inline constexpr double kStillLearning = 0.02;
 Finding FindExhausted(const ProbeView& view);
 
 // After a real decline the level is above the minimum by more than noise and min_delta, on both
-// splits where both are watched; it rose slower than it fell, and steadily on one of them. Where a
-// validation metric is reported it must have got worse since, and its loss counts with the rise;
-// where it is not, the level must not be above the start.
-// best_step: the last level near the minimum (Course::last_near), of the validation split where it
-// is watched, for that tells about unseen inputs.
+// splits where both are watched; it rose slower than it fell, or for
+// 2 x patience estimates. A validation metric, if one
+// is reported, must not have got better since, and its loss counts with the rise. Unless it got
+// worse by more than z_score errors, the rise must be steady on one of the splits, and the level
+// not above the start. best_step: the last level near the minimum (Course::last_near), of the
+// validation split where it is watched, for that tells about unseen inputs.
 Finding FindOverfitting(const ProbeView& view);
 
 // The level is above the start by more than noise and min_delta, while the training loss has fallen

@@ -27,16 +27,17 @@ bool HasRisenAgain(const Course& course, double min_delta, bool may_pass_start) 
          (may_pass_start || !course.IsAbove(decline.from));
 }
 
-// The LID rises less than half as fast as it fell: as fast a rise is how memorizing or an
-// instability begins.
-bool RisesSlowly(const Course& course) {
+// The LID rises less than half as fast as it fell, or has done so for 2 x patience estimates: a
+// fast rise is how memorizing or an instability begins, and is soon above the start.
+bool IsNoJump(const Course& course, int patience) {
   constexpr double kSpeed = 0.5;
   const Decline decline = DeclineOf(course);
   const Level& now = course.current();
   const auto fell_in = static_cast<double>(decline.to.step.value - decline.from.step.value);
   const auto rose_in = static_cast<double>(now.step.value - decline.to.step.value);
   const double fall = decline.from.mean - decline.to.mean;
-  return (now.mean - decline.to.mean) * fell_in < kSpeed * fall * rose_in;
+  return now.index - decline.to.index >= 2 * patience ||
+         (now.mean - decline.to.mean) * fell_in < kSpeed * fall * rose_in;
 }
 
 // When the course left its minimum; the minimum itself, where it has not left it for long.
@@ -99,8 +100,9 @@ Finding FindOverfitting(const ProbeView& view) {
   Finding finding;
   finding.holds = errors > needed && HasRisenAgain(course, settings.min_delta, got_worse) &&
                   (!other || HasRisenAgain(*other, settings.min_delta, got_worse)) &&
-                  (HasRisenSteadily(course) || (other && HasRisenSteadily(*other))) &&
-                  RisesSlowly(course) && (!other || RisesSlowly(*other)) &&
+                  (got_worse || HasRisenSteadily(course) || (other && HasRisenSteadily(*other))) &&
+                  IsNoJump(course, settings.patience) &&
+                  (!other || IsNoJump(*other, settings.patience)) &&
                   !(metric && metric->errors < 0);
   finding.reason = absl::StrFormat(
       "the mean LID fell from %.4g to its minimum %.4g at step %d and is %.3g above it at %.4g",

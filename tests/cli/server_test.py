@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.request
 
 import pytest
 from client import cloud
@@ -193,6 +194,26 @@ def test_export_jsonl_is_what_watch_showed(dimwatch, server, finished):
     for kind in ("estimate", "scalar", "signal", "decision"):
         assert [l for l in exported if l["type"] == kind] == [l for l in watched if l["type"] == kind]
     assert len([line for line in exported if line["type"] == "scalar"]) == 25
+
+
+def test_a_shadow_run_shows_what_would_have_been_decided(dimwatch, server, client):
+    signals = {"warmup": 3, "patience": 2, "min_delta": 0.02, "z_score": 1.0}
+    client.create("shadow", signals=signals, policy={"mode": 2})
+    stream = client.open("shadow")
+    for i in range(25):
+        stream.samples(i + 1, step=10 * i, rows=cloud(10 * i))
+    stream.durable(25)
+    client.finish("shadow")
+    [run] = dimwatch("show", "shadow", "--json", server=server.grpc).lines
+    assert (run["decision"]["decision"], run["decision"]["mode"]) == ("STOP", "shadow")
+    text = dimwatch("show", "shadow", server=server.grpc).out
+    [line] = [line for line in text.splitlines() if "STOP at step" in line]
+    assert f"best step {run['decision']['best_step']}" in line and "the job goes on" in line
+    kept = dimwatch("export", "shadow", "--format", "jsonl", server=server.grpc).lines
+    assert {line["mode"] for line in kept if line["type"] == "decision"} == {"shadow"}
+    with urllib.request.urlopen(f"http://{server.http}/api/v1/runs/shadow/decision") as answer:
+        decision = json.load(answer)["decision"]
+    assert (decision["verdict"], decision["mode"]) == ("VERDICT_STOP", "POLICY_MODE_SHADOW")
 
 
 def test_an_exported_run_can_be_judged_again(dimwatch, server, finished, tmp_path):

@@ -201,10 +201,9 @@ std::vector<IngestItem> RandomJob(unsigned seed, int items) {
   ProbeSettings graphs = RollingProbe("train/graphs");
   graphs.estimator.index = IndexKind::kHnsw;
   graphs.estimate_every = 4;
-  std::vector<IngestItem> job = {Declaration(1, profiled), Declaration(2, aligned),
-                                 Declaration(3, rolling),
-                                 Declaration(4, AttentionProbe("train/maps")),
-                                 Declaration(5, graphs)};
+  std::vector<IngestItem> job = {
+      Declaration(1, profiled), Declaration(2, aligned), Declaration(3, rolling),
+      Declaration(4, AttentionProbe("train/maps")), Declaration(5, graphs)};
   Drawing drawing(seed);
   for (std::int64_t seq = 6; static_cast<int>(job.size()) < items; ++seq) {
     if (seq == 59) {

@@ -42,9 +42,9 @@ AttentionItem Maps(std::int64_t seq, const std::string& probe, std::int64_t step
                    const std::vector<std::vector<float>>& rows);
 
 // A job of many kinds of items, by seed: several probes (one declared late, two with scale
-// profiles, one of attention maps, one whose graphs are kept), steps that sometimes go back, batches
-// without an end, lost, repeated and non-finite rows, scalars. Every item may be admitted to
-// NewRun(..., {}).
+// profiles, one of attention maps, one whose graphs are kept), steps that sometimes go back,
+// batches without an end, lost, repeated and non-finite rows, scalars. Every item may be admitted
+// to NewRun(..., {}).
 std::vector<IngestItem> RandomJob(unsigned seed, int items);
 
 }  // namespace dimwatch::testing

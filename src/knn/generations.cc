@@ -32,7 +32,7 @@ std::size_t RowsOf(std::span<const Batch> batches, std::size_t dim) {
 
 // hnswlib's: for each node links, label, pointer, a lock and an entry in a map, and locks for all.
 std::int64_t GraphBytes(std::size_t nodes) {
-  constexpr std::size_t kNode = 256, kLocks = 65'536 * 40;
+  constexpr std::size_t kNode = 256, kLocks = std::size_t{65'536} * 40;
   return static_cast<std::int64_t>(nodes * kNode + kLocks);
 }
 

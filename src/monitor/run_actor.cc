@@ -210,7 +210,7 @@ IngestSession::Offered RunActor::Offer(const std::shared_ptr<SessionChannel>& se
 }
 
 absl::Status RunActor::Log(const IngestItem& item) {
-  const absl::Status logged = log_->Append(item);
+  absl::Status logged = log_->Append(item);
   if (logged.ok()) return logged;
   context_.counters.CountStoreError();
   return absl::UnavailableError(

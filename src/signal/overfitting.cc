@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdint>
 
 #include "absl/strings/str_format.h"
 #include "src/signal/detectors.h"
@@ -29,7 +30,7 @@ bool HasRisenAgain(const Course& course, double min_delta, bool may_pass_start) 
 
 // The LID rises less than half as fast as it fell, or has done so for 2 x patience estimates: a
 // fast rise is how memorizing or an instability begins, and is soon above the start.
-bool IsNoJump(const Course& course, int patience) {
+bool IsNoJump(const Course& course, std::int64_t patience) {
   constexpr double kSpeed = 0.5;
   const Decline decline = DeclineOf(course);
   const Level& now = course.current();

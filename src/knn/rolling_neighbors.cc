@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -366,7 +367,9 @@ void RollingNeighbors::NoteChanges(const Workspaces& workspaces, std::size_t sha
       if (known.square >= 0) {
         all.push_back(known);
       } else {
-        *std::ranges::find(all, known.by, &Known::by) = all.back();
+        const auto gone = std::ranges::find(all, known.by, &Known::by);
+        assert(gone != all.end());
+        *gone = all.back();
         all.pop_back();
       }
     }

@@ -1,16 +1,14 @@
 #include "src/monitor/admission.h"
 
-#include <gmock/gmock.h>
-
 #include <limits>
 
+#include "tests/monitor/admission_fixture.h"
 #include "tests/monitor/job.h"
 
 namespace dimwatch {
 namespace {
 
 using testing::Declaration;
-using ::testing::HasSubstr;
 using testing::NewRun;
 using testing::RollingProbe;
 using testing::Samples;
@@ -18,8 +16,12 @@ using testing::Scalars;
 using testing::Snapshot;
 using testing::SnapshotProbe;
 
-class RunAdmissionTest : public ::testing::Test {
+class RunAdmissionTest : public testing::AdmissionFixture {
  protected:
+  RunAdmissionTest()
+      : AdmissionFixture(
+            {NewRun("r", {SnapshotProbe("train/a"), RollingProbe("train/b")}), SmallLimits()}) {}
+
   static RunLimits SmallLimits() {
     RunLimits limits;
     limits.max_probes = 3;
@@ -28,24 +30,6 @@ class RunAdmissionTest : public ::testing::Test {
     limits.max_window_bytes = 1600;
     return limits;
   }
-
-  void Take(const IngestItem& item) {
-    const RunAdmission::Rejection rejection = admission_.Check(item);
-    ASSERT_TRUE(rejection.status.ok()) << rejection.status;
-    ASSERT_FALSE(rejection.known);
-    admission_.Note(item);
-  }
-
-  void ExpectRejected(const IngestItem& item, absl::StatusCode code, const std::string& field,
-                      const std::string& message) {
-    const RunAdmission::Rejection rejection = admission_.Check(item);
-    EXPECT_EQ(rejection.status.code(), code) << rejection.status;
-    EXPECT_EQ(rejection.field, field);
-    EXPECT_THAT(std::string(rejection.status.message()), HasSubstr(message));
-  }
-
-  RunAdmission admission_{NewRun("r", {SnapshotProbe("train/a"), RollingProbe("train/b")}),
-                          SmallLimits()};
 };
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;

@@ -1,9 +1,8 @@
 #include "src/monitor/attention_admission.h"
 
-#include <gmock/gmock.h>
-
 #include <limits>
 
+#include "tests/monitor/admission_fixture.h"
 #include "tests/monitor/job.h"
 
 namespace dimwatch {
@@ -12,7 +11,6 @@ namespace {
 using testing::AttentionProbe;
 using testing::Declaration;
 using testing::Dimensions;
-using ::testing::HasSubstr;
 using testing::Maps;
 using testing::NewRun;
 using testing::Samples;
@@ -21,24 +19,11 @@ using testing::SnapshotProbe;
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr auto kExhausted = absl::StatusCode::kResourceExhausted;
 
-class AttentionAdmissionTest : public ::testing::Test {
+class AttentionAdmissionTest : public testing::AdmissionFixture {
  protected:
-  void Take(const IngestItem& item) {
-    const RunAdmission::Rejection rejection = admission_.Check(item);
-    ASSERT_TRUE(rejection.status.ok()) << rejection.status;
-    admission_.Note(item);
-  }
-
-  void ExpectRejected(const IngestItem& item, absl::StatusCode code, const std::string& field,
-                      const std::string& message) {
-    const RunAdmission::Rejection rejection = admission_.Check(item);
-    EXPECT_EQ(rejection.status.code(), code) << rejection.status;
-    EXPECT_EQ(rejection.field, field);
-    EXPECT_THAT(std::string(rejection.status.message()), HasSubstr(message));
-  }
-
-  RunAdmission admission_{NewRun("r", {SnapshotProbe("train/a"), AttentionProbe("train/maps")}),
-                          {.max_batch_bytes = 100}};
+  AttentionAdmissionTest()
+      : AdmissionFixture({NewRun("r", {SnapshotProbe("train/a"), AttentionProbe("train/maps")}),
+                          {.max_batch_bytes = 100}}) {}
 };
 
 TEST_F(AttentionAdmissionTest, EachKindOfProbeTakesItsOwnKindOfBatch) {

@@ -91,8 +91,14 @@ class RollingNeighbors::Workspaces {
     const std::lock_guard lock(mutex_);
     idle_.push_back(&workspace);
   }
-  // While no task runs.
+  // While no task runs: taking one may move them.
   const std::vector<std::unique_ptr<Workspace>>& all() const { return all_; }
+  // Of all, while no task runs. They stay where they are.
+  std::vector<const Candidates*> candidates() const {
+    std::vector<const Candidates*> of_all;
+    for (const auto& workspace : all_) of_all.push_back(&workspace->candidates);
+    return of_all;
+  }
 
  private:
   const std::size_t queries_;
@@ -176,8 +182,9 @@ std::vector<std::uint32_t> RollingNeighbors::Pass(const Queries& queries, bool u
     Scan(queries, block, update, workspace);
     workspaces.Return(workspace);
   });
+  const std::vector<const Candidates*> found = workspaces.candidates();
   pool.ParallelFor(queries.points.size(),
-                   [&](std::size_t query) { Finish(queries, query, workspaces); });
+                   [&](std::size_t query) { Finish(queries, query, found, workspaces); });
   for (const std::uint32_t query : queries.points) is_query_[query] = 0;
   pool.ParallelFor(kNoteShards, [&](std::size_t shard) { NoteChanges(workspaces, shard); });
   return Collect(workspaces, change);
@@ -308,18 +315,19 @@ void RollingNeighbors::NoteNear(std::uint32_t point, std::size_t begin, std::siz
   }
 }
 
-void RollingNeighbors::Finish(const Queries& queries, std::size_t query, Workspaces& workspaces) {
+void RollingNeighbors::Finish(const Queries& queries, std::size_t query,
+                              std::span<const Candidates* const> found, Workspaces& workspaces) {
   const std::uint32_t point = queries.points[query];
   float bound = kInfinity;
-  for (const auto& from : workspaces.all()) {
-    bound = std::min(bound, from->candidates.bounds()[query]);
+  for (const Candidates* from : found) {
+    bound = std::min(bound, from->bounds()[query]);
   }
   const float reach = std::sqrt(queries.norms[query]) + std::sqrt(bound);
   float norm = bound < kInfinity ? reach * reach : 0;
   std::vector<RollingLists::Rough> others;
-  for (const auto& from : workspaces.all()) {
-    const std::span<const float> squares = from->candidates.squares(query);
-    const std::span<const std::uint32_t> ids = from->candidates.ids(query);
+  for (const Candidates* from : found) {
+    const std::span<const float> squares = from->squares(query);
+    const std::span<const std::uint32_t> ids = from->ids(query);
     for (std::size_t i = 0; i < squares.size(); ++i) {
       if (!(squares[i] < bound) && bound < kInfinity) continue;
       others.push_back({squares[i], ids[i]});

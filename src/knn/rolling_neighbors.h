@@ -18,6 +18,8 @@
 
 namespace dimwatch {
 
+class Candidates;
+
 // Guaranteed after every update: the first `neighbors` entries of the list of a point are its
 // nearest other points by (SquaredDistance, precedence), or all others if there are fewer; the
 // first `ranked` of them, or more, are measured and in order. Neither the number of threads nor the
@@ -85,7 +87,9 @@ class RollingNeighbors {
   // That the entries [begin, end) of the list of `point` are near ones of it, or no more.
   void NoteNear(std::uint32_t point, std::size_t begin, std::size_t end, bool are_near,
                 Workspace& workspace) const;
-  void Finish(const Queries& queries, std::size_t query, Workspaces& workspaces);
+  // Makes the list of one query of what was found for it.
+  void Finish(const Queries& queries, std::size_t query, std::span<const Candidates* const> found,
+              Workspaces& workspaces);
   std::vector<std::uint32_t> Collect(Workspaces& workspaces, Change& change);
   void NoteChanges(const Workspaces& workspaces, std::size_t shard);
 

@@ -166,6 +166,15 @@ TEST(RollingNeighborsTest, ListsStayExactUnderRandomChangesOfEveryKind) {
   }
 }
 
+// One task scans so few points, and many make their lists.
+TEST(RollingNeighborsTest, ListsStayExactWhereMoreThreadsMakeThemThanScan) {
+  Checked set(200, 20, 5, 7);
+  for (std::uint64_t step = 0; step < 10; ++step) {
+    set.Update(set.size(), 0, Rows(testing::Gaussian(200, 200, step)));
+    if (HasFatalFailure()) return;
+  }
+}
+
 // Distances that are equal by the dozen, where precedence alone decides.
 TEST(RollingNeighborsTest, ListsStayExactOnAGridWithShiftsAwayFromTheOrigin) {
   for (const float shift : {0.0f, 1000.0f}) {

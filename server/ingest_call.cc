@@ -134,6 +134,8 @@ void IngestCall::Take(v1::IngestRequest request) {
     EndWith(offered.rejection.status);  // the client reconnects and sends the item again
     return;
   }
+  // The session is over, and OnEnd is about to say why: no fault of the item.
+  if (absl::IsAborted(offered.rejection.status)) return;
   if (!offered.rejection.status.ok()) {
     Reject(seq, rows, offered.rejection.status, offered.rejection.field, /*counted=*/true);
   } else if (!item->left_out.empty()) {

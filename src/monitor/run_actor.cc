@@ -64,7 +64,7 @@ std::shared_ptr<RunActor> RunActor::Open(MonitorContext& context, RunRecord run)
     run.damage = std::string(restored.message());
     RunChanges found;
     found.run = run;
-    // The log was cut off at the damage: the next start must know.
+    // It stays set aside, whatever becomes of the files.
     if (absl::IsDataLoss(restored) && !context.store.Commit(found).ok()) {
       context.counters.CountStoreError();
     }
@@ -102,9 +102,10 @@ absl::Status RunActor::Restore(RunRecord run) {
       },
       &recovery);
   if (!log.ok()) return log.status();
-  if (recovery.lost_bytes > 0 && !recovery.torn) {
-    return absl::DataLossError(absl::StrCat("the log was damaged behind item ", recovery.last_seq,
-                                            ": ", recovery.lost_bytes, " bytes lost"));
+  if (recovery.last_seq && *recovery.last_seq < applied_seq) {
+    return absl::DataLossError(absl::StrCat("the log lost its end: it ends with item ",
+                                            *recovery.last_seq, "; the store reflects item ",
+                                            applied_seq));
   }
   log_ = *std::move(log);
   log_bytes_ = log_->bytes();

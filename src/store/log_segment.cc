@@ -20,7 +20,7 @@ namespace dimwatch {
 namespace {
 
 constexpr std::string_view kMagic = "dimwlog\n";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::int64_t kFirstHeaderBytes = 16;  // all of it in version 1
 
 class Descriptor {
  public:
@@ -50,15 +50,34 @@ Integer IntegerAt(std::string_view bytes, std::size_t at) {
   return value;
 }
 
-std::uint32_t HeaderChecksum(std::string_view header) {
-  return static_cast<std::uint32_t>(
-      XXH3_64bits(header.data(), kMagic.size() + sizeof(std::uint32_t)));
+std::uint32_t Check(std::string_view bytes) {
+  return static_cast<std::uint32_t>(XXH3_64bits(bytes.data(), bytes.size()));
 }
 
-std::string Header() {
+void AppendCheck(std::string& bytes) { AppendInteger(bytes, Check(bytes)); }
+
+// Whether the four bytes at `at` are the check of those before them.
+bool CheckHolds(std::string_view bytes, std::size_t at) {
+  return Check(bytes.substr(0, at)) == IntegerAt<std::uint32_t>(bytes, at);
+}
+
+std::string Header(std::int64_t seq_before, bool is_first) {
   std::string header(kMagic);
-  AppendInteger(header, kVersion);
-  AppendInteger(header, HeaderChecksum(header));
+  AppendInteger(header, kSegmentVersion);
+  AppendCheck(header);
+  AppendInteger(header, seq_before);
+  AppendInteger(header, static_cast<std::uint32_t>(is_first));
+  AppendCheck(header);
+  return header;
+}
+
+// What precedes a payload.
+std::string RecordHeader(std::uint32_t bytes, std::uint64_t checksum) {
+  std::string header;
+  AppendInteger(header, bytes);
+  AppendInteger(header, checksum);
+  const std::uint32_t check = Check(header);
+  header.insert(sizeof bytes, reinterpret_cast<const char*>(&check), sizeof check);
   return header;
 }
 
@@ -88,22 +107,58 @@ int WriteFully(int descriptor, std::int64_t offset, std::string_view bytes) {
   return 0;
 }
 
-// The payload at `offset`, if it is whole and its checksum matches. `torn`: the file ends before it
-// does.
-std::optional<std::string> ReadRecord(int descriptor, std::int64_t offset, std::int64_t file_bytes,
-                                      bool& torn) {
+// How many bytes the payload behind `header` has; none if the header is not sound.
+std::optional<std::int64_t> PayloadBytes(std::string_view header, std::uint32_t version) {
+  const auto bytes = IntegerAt<std::uint32_t>(header, 0);
+  const bool sound = version == 1
+                         ? IntegerAt<std::uint32_t>(header, 4) == 0
+                         : RecordHeader(bytes, IntegerAt<std::uint64_t>(header, 8)) == header;
+  if (!sound || bytes > kMaxRecordBytes) return std::nullopt;
+  return bytes;
+}
+
+// The payload at scan.sound_bytes, if it is whole and its checksum matches. Sets scan.torn.
+std::optional<std::string> ReadRecord(int descriptor, SegmentScan& scan) {
+  const std::int64_t rest = scan.file_bytes - scan.sound_bytes;
   std::string header(kRecordHeaderBytes, '\0');
-  torn = file_bytes - offset < kRecordHeaderBytes;
-  if (torn || !ReadFully(descriptor, offset, header)) return std::nullopt;
-  const auto length = IntegerAt<std::uint64_t>(header, 0);
-  const std::int64_t rest = file_bytes - offset - kRecordHeaderBytes;
-  torn = length > static_cast<std::uint64_t>(rest) && length <= kMaxRecordBytes;
-  if (torn || length > kMaxRecordBytes) return std::nullopt;
-  std::string payload(length, '\0');
-  if (!ReadFully(descriptor, offset + kRecordHeaderBytes, payload)) return std::nullopt;
+  scan.torn = rest < kRecordHeaderBytes;
+  if (scan.torn || !ReadFully(descriptor, scan.sound_bytes, header)) return std::nullopt;
+  const std::optional<std::int64_t> bytes = PayloadBytes(header, scan.version);
+  scan.torn = bytes && *bytes > rest - kRecordHeaderBytes;
+  if (!bytes || scan.torn) return std::nullopt;
+  std::string payload(static_cast<std::size_t>(*bytes), '\0');
+  if (!ReadFully(descriptor, scan.sound_bytes + kRecordHeaderBytes, payload)) return std::nullopt;
   const XXH64_hash_t checksum = XXH3_64bits(payload.data(), payload.size());
-  if (checksum != IntegerAt<std::uint64_t>(header, sizeof length)) return std::nullopt;
+  if (checksum != IntegerAt<std::uint64_t>(header, 8)) return std::nullopt;
   return payload;
+}
+
+// Reads the header of `file`; scan.sound_bytes stays 0 if it is not sound.
+absl::Status ScanHeader(const std::filesystem::path& file, int descriptor, SegmentScan& scan) {
+  std::string header(kFirstHeaderBytes, '\0');
+  if (!ReadFully(descriptor, 0, header) || !header.starts_with(kMagic) || !CheckHolds(header, 12)) {
+    scan.torn = scan.file_bytes < kFirstHeaderBytes;
+    return absl::OkStatus();
+  }
+  scan.version = IntegerAt<std::uint32_t>(header, 8);
+  if (scan.version < 1 || scan.version > kSegmentVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(file.string(), " has version ", scan.version,
+                                                      "; this dimwatch knows versions up to ",
+                                                      kSegmentVersion));
+  }
+  if (scan.version == 1) {
+    scan.seq_before = kUnknownSeq;
+    scan.is_first = true;
+    scan.sound_bytes = kFirstHeaderBytes;
+    return absl::OkStatus();
+  }
+  header.resize(kSegmentHeaderBytes);
+  scan.torn = scan.file_bytes < kSegmentHeaderBytes;
+  if (!ReadFully(descriptor, 0, header) || !CheckHolds(header, 28)) return absl::OkStatus();
+  scan.seq_before = IntegerAt<std::int64_t>(header, 16);
+  scan.is_first = IntegerAt<std::uint32_t>(header, 24) != 0;
+  scan.sound_bytes = kSegmentHeaderBytes;
+  return absl::OkStatus();
 }
 
 std::uint64_t Checksum(std::string_view first, std::string_view second) {
@@ -133,20 +188,9 @@ absl::StatusOr<SegmentScan> ScanSegment(const std::filesystem::path& file,
   }
   SegmentScan scan;
   scan.file_bytes = about.st_size;
-  std::string header(kSegmentHeaderBytes, '\0');
-  if (!ReadFully(descriptor.get(), 0, header) || !header.starts_with(kMagic) ||
-      HeaderChecksum(header) != IntegerAt<std::uint32_t>(header, 12)) {
-    scan.torn = scan.file_bytes < kSegmentHeaderBytes;
-    return scan;
-  }
-  if (const auto version = IntegerAt<std::uint32_t>(header, 8); version != kVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(file.string(), " has version ", version,
-                                                      "; this dimwatch knows version ", kVersion));
-  }
-  scan.sound_bytes = kSegmentHeaderBytes;
-  while (scan.sound_bytes < scan.file_bytes) {
-    const std::optional<std::string> payload =
-        ReadRecord(descriptor.get(), scan.sound_bytes, scan.file_bytes, scan.torn);
+  DIMWATCH_RETURN_IF_ERROR(ScanHeader(file, descriptor.get(), scan));
+  while (scan.sound_bytes > 0 && scan.sound_bytes < scan.file_bytes) {
+    const std::optional<std::string> payload = ReadRecord(descriptor.get(), scan);
     if (!payload.has_value()) break;
     std::optional<IngestItem> item = DecodeItem(*payload);
     if (!item.has_value()) break;
@@ -158,11 +202,12 @@ absl::StatusOr<SegmentScan> ScanSegment(const std::filesystem::path& file,
   return scan;
 }
 
-absl::StatusOr<std::unique_ptr<LogSegment>> LogSegment::Create(const std::filesystem::path& file) {
+absl::StatusOr<std::unique_ptr<LogSegment>> LogSegment::Create(const std::filesystem::path& file,
+                                                               std::int64_t seq_before) {
   Descriptor descriptor(file, O_RDWR | O_CREAT | O_TRUNC);
   if (descriptor.get() < 0) return FileError(absl::StrCat("creating ", file.string()), errno);
   std::unique_ptr<LogSegment> segment(new LogSegment(descriptor.Release()));
-  const absl::Status written = segment->Write(Header(), "");
+  const absl::Status written = segment->Write(Header(seq_before, false), "");
   if (!written.ok()) {
     ::unlink(file.c_str());
     return written;
@@ -186,15 +231,11 @@ absl::Status LogSegment::Append(std::string_view head, std::string_view tail) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "item of ", head.size() + tail.size(), " bytes; the log takes up to ", kMaxRecordBytes));
   }
-  std::string first;
-  first.reserve(kRecordHeaderBytes + head.size());
-  AppendInteger(first, static_cast<std::uint64_t>(head.size() + tail.size()));
-  AppendInteger(first, Checksum(head, tail));
+  std::string first =
+      RecordHeader(static_cast<std::uint32_t>(head.size() + tail.size()), Checksum(head, tail));
   first.append(head);
   return Write(first, tail);
 }
-
-absl::Status LogSegment::Clear() { return CutTo(kSegmentHeaderBytes); }
 
 absl::Status LogSegment::Write(std::string_view first, std::string_view second) {
   if (has_remains_) DIMWATCH_RETURN_IF_ERROR(CutTo(bytes_));
@@ -214,6 +255,17 @@ absl::Status LogSegment::CutTo(std::int64_t bytes) {
   bytes_ = bytes;
   has_remains_ = false;
   return absl::OkStatus();
+}
+
+absl::Status MarkFirst(const std::filesystem::path& file) {
+  const Descriptor descriptor(file, O_RDWR);
+  SegmentScan scan;
+  scan.file_bytes = kSegmentHeaderBytes;
+  if (descriptor.get() < 0) return FileError(absl::StrCat("opening ", file.string()), errno);
+  DIMWATCH_RETURN_IF_ERROR(ScanHeader(file, descriptor.get(), scan));
+  if (scan.is_first || scan.sound_bytes == 0) return absl::OkStatus();
+  const int error = WriteFully(descriptor.get(), 0, Header(scan.seq_before, true));
+  return error == 0 ? absl::OkStatus() : FileError(absl::StrCat("marking ", file.string()), error);
 }
 
 }  // namespace dimwatch

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/store/item_codec.h"
 #include "src/store/log_segment.h"
@@ -66,19 +67,9 @@ absl::Status Remove(const fs::path& file) {
   return error ? FileError("removing " + file.string(), error.value()) : absl::OkStatus();
 }
 
-// Removes the segments behind the first `sound` ones, the last first: a crash in between leaves the
-// break where it is.
-absl::StatusOr<std::int64_t> RemoveBehind(const fs::path& folder,
-                                          const std::vector<std::int64_t>& numbers,
-                                          std::size_t sound) {
-  std::int64_t lost_bytes = 0;
-  for (std::size_t i = numbers.size(); i > sound; --i) {
-    const fs::path file = SegmentFile(folder, numbers[i - 1]);
-    std::error_code unknown_size;
-    lost_bytes += static_cast<std::int64_t>(fs::file_size(file, unknown_size));
-    DIMWATCH_RETURN_IF_ERROR(Remove(file));
-  }
-  return lost_bytes;
+absl::Status Damage(std::int64_t last_seq, const std::string& what) {
+  return absl::DataLossError(
+      absl::StrCat("the log was damaged behind item ", last_seq, ": ", what));
 }
 
 }  // namespace
@@ -95,51 +86,67 @@ class SampleLog::Impl {
  private:
   absl::Status StartSegment(std::int64_t number);
   void Close(const ClosedSegment& segment);
+  absl::Status CheckOrder(std::int64_t number, const SegmentScan& next) const;
 
   const fs::path folder_;
   std::deque<ClosedSegment> closed_;
   std::int64_t closed_bytes_ = 0;
   std::unique_ptr<LogSegment> current_;
-  std::int64_t number_ = 0;    // of the current segment
-  std::int64_t last_seq_ = 0;  // in the current segment; 0 if it is empty
+  std::int64_t number_ = 0;      // of the current segment
+  std::int64_t last_seq_ = 0;    // in the current segment; 0 if it is empty
+  std::int64_t newest_seq_ = 0;  // that was ever appended; or kUnknownSeq
 };
 
-// Replays the segments up to the first damage, and cuts off the rest.
+// Replays the segments; returns damage where it comes upon it.
 absl::Status SampleLog::Impl::Open(const std::function<void(IngestItem)>& replay,
                                    Recovery& recovery) {
   const absl::StatusOr<std::vector<std::int64_t>> numbers = SegmentNumbers(folder_);
   DIMWATCH_RETURN_IF_ERROR(numbers.status());
+  recovery.last_seq = 0;
   SegmentScan scan;
-  std::size_t sound = 0;
-  bool header_torn = false;
   for (const std::int64_t number : *numbers) {
-    if (sound > 0 && (number != number_ + 1 || scan.sound_bytes < scan.file_bytes)) break;
-    const absl::StatusOr<SegmentScan> next = ScanSegment(SegmentFile(folder_, number), replay);
+    const fs::path file = SegmentFile(folder_, number);
+    const bool last = number == numbers->back();
+    const absl::StatusOr<SegmentScan> next = ScanSegment(file, replay);
     DIMWATCH_RETURN_IF_ERROR(next.status());
-    header_torn = next->sound_bytes == 0 && next->torn;
-    if (next->sound_bytes == 0) break;
-    if (sound > 0) Close({number_, scan.file_bytes, scan.last_seq});
+    const std::int64_t lost = next->file_bytes - next->sound_bytes;
+    if (last && next->torn) {
+      recovery.torn_bytes = lost;
+      if (next->sound_bytes == 0) break;  // it is made anew
+    }
+    DIMWATCH_RETURN_IF_ERROR(CheckOrder(number, *next));
+    if (number_ > 0) Close({number_, scan.file_bytes, scan.last_seq});
     scan = *next;
     number_ = number;
-    ++sound;
     recovery.items += scan.items;
-    if (scan.items > 0) recovery.last_seq = scan.last_seq;
+    newest_seq_ = scan.items > 0 ? scan.last_seq : scan.seq_before;
+    if (lost > 0 && !(last && scan.torn)) {
+      return Damage(newest_seq_, absl::StrCat(lost, " bytes of ", file.string(), " are not sound"));
+    }
   }
-  const absl::StatusOr<std::int64_t> lost = RemoveBehind(folder_, *numbers, sound);
-  DIMWATCH_RETURN_IF_ERROR(lost.status());
-  recovery.lost_bytes = *lost + scan.file_bytes - scan.sound_bytes;
-  const bool last_is_torn = sound == numbers->size() ? scan.torn : header_torn;
-  recovery.torn = last_is_torn && sound + 1 >= numbers->size();
-  if (sound == 0) return StartSegment(1);
+  if (number_ == 0) return StartSegment(1);
+  recovery.last_seq = newest_seq_;
+  if (newest_seq_ == kUnknownSeq) recovery.last_seq.reset();
   last_seq_ = scan.last_seq;
   auto segment = LogSegment::Open(SegmentFile(folder_, number_), scan.sound_bytes);
   DIMWATCH_RETURN_IF_ERROR(segment.status());
   current_ = *std::move(segment);
-  return absl::OkStatus();
+  return scan.version == kSegmentVersion ? absl::OkStatus() : StartSegment(number_ + 1);
+}
+
+// Whether `next` is what comes behind the current segment.
+absl::Status SampleLog::Impl::CheckOrder(std::int64_t number, const SegmentScan& next) const {
+  const std::string name = SegmentFile(folder_, number).string();
+  if (next.sound_bytes == 0) {
+    return Damage(newest_seq_, absl::StrCat("the header of ", name, " is not sound"));
+  }
+  const bool follows = number == number_ + 1 || (number_ == 0 && next.is_first);
+  if (follows) return absl::OkStatus();
+  return Damage(newest_seq_, absl::StrCat("a segment before ", name, " is missing"));
 }
 
 absl::Status SampleLog::Impl::StartSegment(std::int64_t number) {
-  auto segment = LogSegment::Create(SegmentFile(folder_, number));
+  auto segment = LogSegment::Create(SegmentFile(folder_, number), newest_seq_);
   DIMWATCH_RETURN_IF_ERROR(segment.status());
   if (current_ != nullptr) Close({number_, current_->bytes(), last_seq_});
   current_ = *std::move(segment);
@@ -158,19 +165,25 @@ absl::Status SampleLog::Impl::Append(const IngestItem& item) {
   DIMWATCH_RETURN_IF_ERROR(encoded.status());
   if (current_->bytes() >= kRollBytes) DIMWATCH_RETURN_IF_ERROR(StartSegment(number_ + 1));
   DIMWATCH_RETURN_IF_ERROR(current_->Append(encoded->head, encoded->tail));
-  last_seq_ = SeqOf(item);
+  last_seq_ = newest_seq_ = SeqOf(item);
   return absl::OkStatus();
 }
 
+// Files are only ever appended to and removed, so that they may be copied while they are written.
 absl::Status SampleLog::Impl::Trim(std::int64_t first_needed_seq) {
-  while (!closed_.empty() && closed_.front().last_seq < first_needed_seq) {
+  const auto needed = std::ranges::find_if(
+      closed_, [&](const ClosedSegment& segment) { return segment.last_seq >= first_needed_seq; });
+  auto trimmed = needed - closed_.begin();
+  if (needed == closed_.end() && last_seq_ < first_needed_seq && current_->bytes() > kKeepBytes) {
+    DIMWATCH_RETURN_IF_ERROR(StartSegment(number_ + 1));
+    ++trimmed;
+  }
+  if (trimmed == 0) return absl::OkStatus();
+  const std::int64_t first = closed_.front().number + trimmed;
+  DIMWATCH_RETURN_IF_ERROR(MarkFirst(SegmentFile(folder_, first)));
+  for (; closed_.size() > 0 && closed_.front().number < first; closed_.pop_front()) {
     DIMWATCH_RETURN_IF_ERROR(Remove(SegmentFile(folder_, closed_.front().number)));
     closed_bytes_ -= closed_.front().bytes;
-    closed_.pop_front();
-  }
-  if (closed_.empty() && last_seq_ < first_needed_seq && current_->bytes() > kKeepBytes) {
-    DIMWATCH_RETURN_IF_ERROR(current_->Clear());
-    last_seq_ = 0;
   }
   return absl::OkStatus();
 }

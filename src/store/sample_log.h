@@ -3,8 +3,10 @@
 // Guaranteed:
 //  1. An item whose Append returned OK is replayed after kill -9, at least until a Trim covered it.
 //     Loss of power may cost the last items.
-//  2. A record that is torn or whose checksum (XXH3-64) does not match ends the replay there:
-//     everything before it is replayed, and the rest is reported, never guessed.
+//  2. A last record whose writing was cut short was never acknowledged, and is cut off. Any other
+//     record or header whose checksum does not match, and a segment that is missing, is damage: it
+//     is reported, never guessed, and the files stay as they are. Of a log that lost its end, the
+//     caller learns where it ends.
 //  3. Disk use is bounded by what is untrimmed plus one segment (64 MiB and a record).
 #pragma once
 
@@ -12,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -25,16 +28,14 @@ class SampleLog {
  public:
   struct Recovery {
     std::int64_t items = 0;
-    std::int64_t last_seq = 0;    // of the last sound item; 0 if none
-    std::int64_t lost_bytes = 0;  // behind the last sound record; cut off
-    // What was lost is one record (or header) whose writing was cut short, so that it was never
-    // acknowledged: the trace of a kill, not of damage (which looks the same only where it made a
-    // length too large).
-    bool torn = false;
+    // Of the newest item that the log ever held, trimmed or not; 0 if none, nothing if only an
+    // older dimwatch, which did not write that down, could say.
+    std::optional<std::int64_t> last_seq;
+    std::int64_t torn_bytes = 0;  // of a record or header that was cut short; cut off
   };
 
-  // Opens or creates the log in `folder`, and calls `replay` with every sound item in order.
-  // FAILED_PRECONDITION if a newer dimwatch wrote it.
+  // Opens or creates the log in `folder`, and calls `replay` with every item in order. DATA_LOSS,
+  // behind the sound items, for damage; FAILED_PRECONDITION if a newer dimwatch wrote it.
   static absl::StatusOr<std::unique_ptr<SampleLog>> Open(
       const std::filesystem::path& folder, const std::function<void(IngestItem)>& replay,
       Recovery* recovery);

@@ -4,6 +4,7 @@
 #include "src/monitor/monitor.h"
 #include "src/monitor/stored_run.h"
 #include "tests/monitor/monitor_fixture.h"
+#include "tests/store/describe.h"
 
 namespace dimwatch {
 namespace {
@@ -176,6 +177,81 @@ TEST_F(MonitorRestartTest, ATornLastRecordWasNeverAcknowledgedAndIsNoDamage) {
   job.MustOffer(Samples(3, "train/a", 10));
   ASSERT_TRUE(Finish("run").ok());
   EXPECT_EQ(View("run")->latest_estimates[0].estimate.rows, 90);
+}
+
+TEST_F(MonitorRestartTest, ARunWhoseLogLostItsEndIsSetAside) {
+  for (const std::string id : {"folder", "file"}) {
+    Create(id);
+    Job job = Open(id);
+    for (std::int64_t i = 1; i <= 3; ++i) job.MustOffer(Snapshot(i, "train/a", i));
+    ASSERT_TRUE(job.listener->WaitForEstimates(3));
+  }
+  Stop();
+  std::filesystem::remove_all(LogFolder(options_.log_folder, "folder"));
+  for (const auto& file :
+       std::filesystem::directory_iterator(LogFolder(options_.log_folder, "file"))) {
+    std::filesystem::remove(file.path());
+  }
+  Start();
+  for (const std::string id : {"folder", "file"}) {
+    EXPECT_EQ(View(id)->run.damage,
+              "the log lost its end: it ends with item 0; the store reflects item 3");
+    EXPECT_THAT(View(id)->latest_estimates, SizeIs(1)) << "and it is still served";
+  }
+}
+
+TEST_F(MonitorRestartTest, DamageOfTheLogIsLeftAsItWasFound) {
+  Create("run");
+  {
+    Job job = Open("run");
+    for (std::int64_t i = 1; i <= 3; ++i) job.MustOffer(Samples(i, "train/a", 10));
+  }
+  Stop();
+  const std::filesystem::path folder = LogFolder(options_.log_folder, "run");
+  const std::filesystem::path file = std::filesystem::directory_iterator(folder)->path();
+  // The length of the last record: as if it had been cut short.
+  const auto record = (std::filesystem::file_size(file) - 32) / 3;
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(static_cast<std::streamoff>(32 + 2 * record))
+      .put('\xff');
+  const auto bytes = std::filesystem::file_size(file);
+  Start();
+  EXPECT_THAT(View("run")->run.damage, HasSubstr("the log was damaged behind item 2: "));
+  EXPECT_EQ(std::filesystem::file_size(file), bytes);
+}
+
+TEST_F(MonitorRestartTest, AClockThatJumpsBackChangesNothingButTimes) {
+  const std::vector<IngestItem> items = testing::RandomJob(7, 60);
+  for (const std::string id : {"steady", "jumping"}) {
+    Create(id, {});
+    std::optional<Job> job(Open(id));
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (id == "jumping" && i % 20 == 10) {
+        clock_.Jump(-absl::Hours(30));
+        monitor_->Tick();
+        if (i == 30) {
+          job.reset();
+          Start();
+          job.emplace(Open(id));
+        }
+      }
+      job->MustOffer(items[i]);
+    }
+    ASSERT_TRUE(Finish(id).ok());
+  }
+  const auto untimed = [&](const std::string& id) {
+    std::vector<EventRecord> history = *ReadHistory(*store_, id);
+    for (EventRecord& event : history) {
+      std::visit(
+          [](auto& record) {
+            if constexpr (requires { record.create_time; }) record.create_time = absl::Time();
+          },
+          event);
+    }
+    return DescribeAll(history);
+  };
+  EXPECT_EQ(untimed("jumping"), untimed("steady"));
+  EXPECT_EQ(View("jumping")->run.state, RunState::kFinished);
 }
 
 }  // namespace

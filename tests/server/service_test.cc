@@ -107,6 +107,13 @@ class Job {
     batch->set_snapshot_end(true);
     return stream_->Write(request);
   }
+  bool Scalar(std::int64_t seq) {
+    v1::IngestRequest request;
+    request.mutable_scalars()->set_seq(seq);
+    request.mutable_scalars()->set_step(seq);
+    (*request.mutable_scalars()->mutable_values())["loss"] = 1;
+    return stream_->Write(request);
+  }
   bool WritesDone() { return stream_->WritesDone(); }
 
   // Everything up to the end, and how it ended.
@@ -215,6 +222,29 @@ TEST_F(ServiceTest, StopTellsOpenStreamsAndKeepsWhatWasAcknowledged) {
   v1::ListEstimatesResponse estimates;
   ASSERT_TRUE(queries_->ListEstimates(&list_context, list, &estimates).ok());
   EXPECT_EQ(estimates.estimates_size(), 50);
+}
+
+TEST_F(ServiceTest, AStopRejectsNothingOfWhatArrivesMeanwhile) {
+  CreateRun("r");
+  std::int64_t sent = 0;
+  for (int round = 0; round < 5; ++round) {
+    Job job(*ingest_, "r");
+    sent = job.Read().welcome().resume_seq();
+    std::thread writer([&] {
+      while (job.Scalar(sent + 1)) ++sent;
+    });
+    job.Read();  // an acknowledgement: items are arriving
+    server_->Stop();
+    std::vector<v1::IngestResponse> responses;
+    EXPECT_EQ(job.ReadAll(responses).error_code(), grpc::StatusCode::UNAVAILABLE);
+    writer.join();
+    for (const v1::IngestResponse& response : responses) {
+      EXPECT_FALSE(response.has_nack()) << response.nack().message();
+    }
+    server_.reset();
+    Start();
+  }
+  EXPECT_GT(sent, 0);
 }
 
 TEST_F(ServiceTest, WatchersSeeEachEventOnceWhileTheRunGoesOn) {

@@ -13,7 +13,7 @@ class ManualClock final : public Clock {
  public:
   absl::Time Now() const override {
     const std::lock_guard lock(mutex_);
-    return absl::FromUnixSeconds(1'700'000'000) + passed_;
+    return absl::FromUnixSeconds(1'700'000'000) + passed_ + jumped_;
   }
   absl::Duration Monotonic() const override {
     const std::lock_guard lock(mutex_);
@@ -23,10 +23,16 @@ class ManualClock final : public Clock {
     const std::lock_guard lock(mutex_);
     passed_ += by;
   }
+  // Somebody sets the clock: only the time of day changes.
+  void Jump(absl::Duration by) {
+    const std::lock_guard lock(mutex_);
+    jumped_ += by;
+  }
 
  private:
   mutable std::mutex mutex_;
   absl::Duration passed_;  // guarded by mutex_
+  absl::Duration jumped_;  // guarded by mutex_
 };
 
 }  // namespace dimwatch::testing

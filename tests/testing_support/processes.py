@@ -76,15 +76,20 @@ class Program:
 
 
 class Server(Program):
-    """dimwatch-server on free ports. `grpc` and `http` are HOST:PORT once it is made."""
+    """dimwatch-server on free ports. `grpc` and `http` are HOST:PORT once it is made; with
+    `wait=False` once await_ready has returned."""
 
-    def __init__(self, folder, *options, grpc_port=0, http_port=0):
+    def __init__(self, folder, *options, grpc_port=0, http_port=0, wait=True):
         folder = Path(folder)
         super().__init__(
             [BUILD / "bin/dimwatch-server", "--listen", f"127.0.0.1:{grpc_port}"]
             + ["--http", f"127.0.0.1:{http_port}", "--data-dir", folder / "data", *options],
             folder / "server.log",
         )
+        if wait:
+            self.await_ready()
+
+    def await_ready(self):
         try:
             ready = wait_until("the server is ready", self._ready, 60)
         except AssertionError as error:

@@ -96,7 +96,7 @@ double Course::ErrorsAbove(const Level& reference, Noise noise) const {
 std::optional<double> Course::ScatterSince(const Level& reference) const {
   constexpr std::int64_t kLeast = 6;
   constexpr std::int64_t kMost = 30;
-  constexpr std::int64_t kLag = 2;
+  constexpr std::int64_t kLag = 3;
   const std::int64_t last = count() - 1 - kLag;
   const std::int64_t first = std::max(reference.index + kLag, last - kMost + 1);
   const std::int64_t n = last - first + 1;

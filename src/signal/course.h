@@ -76,7 +76,7 @@ class Course {
   // for a level that is above and has no known error.
   double ErrorsAbove(const Level& reference, Noise noise) const;
   // The standard deviation of single levels around a smooth course, from the bends of every
-  // level against those two before and after it (von Neumann; neighbors are too alike where noise
+  // level against those three before and after it (von Neumann; neighbors are too alike where noise
   // is correlated), up to 30 of them since `reference`; none of fewer than 6.
   std::optional<double> ScatterSince(const Level& reference) const;
   // The lowest level is below the start by more than the threshold: a real decline.

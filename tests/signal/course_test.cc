@@ -79,12 +79,13 @@ TEST(CourseTest, StaysNearItsMinimumUntilTheMedianOfThreeLeavesIt) {
 
 TEST(CourseTest, ScatterIsThatAroundASmoothCourse) {
   std::vector<double> means = {9};
-  for (int i = 0; i < 40; ++i) means.push_back(5 + 0.1 * i + (i / 2 % 2 == 0 ? 0.03 : -0.03));
+  for (int i = 0; i < 40; ++i) means.push_back(5 + 0.1 * i + (i / 3 % 2 == 0 ? 0.03 : -0.03));
   const Course course = CourseOf(means);
   // Every bend is 0.06, and 1.5 variances of a level; 30 bends, of which three are lost.
   EXPECT_NEAR(*course.ScatterSince(course.start()), 0.06 / std::sqrt(1.5) * std::sqrt(30.0 / 27),
               1e-9);
-  EXPECT_FALSE(CourseOf({9, 5, 5, 5, 5, 5, 5, 5, 5}).ScatterSince(course.start())) << "five bends";
+  EXPECT_FALSE(CourseOf({9, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5}).ScatterSince(course.start()))
+      << "five bends";
 }
 
 TEST(CourseTest, TrendIsTheLeastSquaresLineOverSteps) {

@@ -33,8 +33,8 @@ namespace {
 constexpr std::size_t kNeighbors = 128;
 constexpr std::size_t kQueries = 1024;
 constexpr double kWholeFlops = 3e11;
-constexpr std::size_t kMostBuilt = 200'000;
-constexpr std::size_t kWholeValues = std::size_t{1} << 26;
+constexpr std::size_t kMostBuilt = 400'000;
+constexpr std::size_t kWholeValues = std::size_t{1} << 27;
 
 // Processor time of the whole process: load on the machine has little effect on it.
 class ProcessorClock final : public Clock {
@@ -153,7 +153,7 @@ int Run(const char* file) {
   for (const std::size_t dim : {128, 768, 4096}) {
     Column column(dim, costs);
     for (const std::size_t points :
-         {2'000, 5'000, 10'000, 20'000, 50'000, 100'000, 200'000, 500'000}) {
+         {2'000, 5'000, 10'000, 20'000, 50'000, 100'000, 200'000, 400'000, 1'000'000, 2'000'000}) {
       if (known.contains({points, dim})) continue;
       const Cell cell = column.Measure(points);
       std::fprintf(out, "%zu,%zu,%.4g,%.4g,%d,%d,%.4g,%.4g\n", points, dim, cell.exact, cell.hnsw,

@@ -53,7 +53,7 @@ def main():
         for at, style in ((measured, "-"), (expected, ":")):
             if at is not None:
                 axes.axvline(at, color=color, linestyle=style, linewidth=0.8)
-        text = [f"{value:,.0f}" if value else "none up to 200,000" for value in (measured, expected)]
+        text = [f"{value:,.0f}" if value else f"none up to {points[-1]:,.0f}" for value in (measured, expected)]
         print(f"D = {dim}: crossover measured {text[0]}, of auto {text[1]}")
     axes.set(xscale="log", yscale="log", xlabel="points N, all of them queries, L = 128",
              ylabel="seconds of one thread")

@@ -33,8 +33,8 @@ TEST(EngineChoiceTest, FewQueriesNeedNoGraph) { EXPECT_TRUE(ExactWins(1'000'000,
 TEST(EngineChoiceTest, OnlyNearTheCrossoverItIsACloseCall) {
   const EngineCosts costs;
   EXPECT_FALSE(IsCloseCall(costs, 10'000, 10'000, 768, 128));
-  EXPECT_TRUE(IsCloseCall(costs, 130'000, 130'000, 768, 128));
-  EXPECT_FALSE(IsCloseCall(costs, 1'000'000, 1'000'000, 4096, 128));
+  EXPECT_TRUE(IsCloseCall(costs, 400'000, 400'000, 768, 128));
+  EXPECT_FALSE(IsCloseCall(costs, 2'000'000, 2'000'000, 4096, 128));
 }
 
 TEST(EngineChoiceTest, CostsAreMeasuredAndPositive) {

@@ -83,6 +83,11 @@ std::size_t Metrics::CountAt(const Series& series, const Moment& moment) {
   return static_cast<std::size_t>(end - series.values.begin());
 }
 
+bool Metrics::Any(const Moment& moment) const {
+  return std::ranges::any_of(series_,
+                             [&](const auto& named) { return CountAt(named.second, moment) > 0; });
+}
+
 std::optional<MetricChange> Metrics::Change(MetricKind kind, const Moment& moment) const {
   for (const auto& [name, series] : series_) {
     if (series.kind != kind) continue;

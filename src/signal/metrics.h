@@ -79,6 +79,9 @@ class Metrics {
   std::optional<std::int64_t> Observe(std::string_view name, Step step, double value,
                                       std::int64_t order);
 
+  // Whether anything but the LID tells how training goes: a loss or a validation metric.
+  bool Any(const Moment& moment) const;
+
   // First and newest value of the first metric of the kind by name; none before two values.
   // O(log n).
   std::optional<MetricChange> Change(MetricKind kind, const Moment& moment) const;

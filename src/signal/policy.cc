@@ -33,6 +33,10 @@ std::optional<std::string> HeldBack(const PolicySettings& settings,
       return absl::StrFormat("%s on %s holds the STOP back", Name(signal.kind), signal.probe);
     }
   }
+  if (voters.front().kind == SignalKind::kExhausted && !metrics.Any(now)) {
+    return "no loss and no validation metric is reported: the LID alone cannot tell that no more "
+           "is to come";
+  }
   Step since = now.step;
   for (const FiringSignal& voter : voters) since = std::min(since, voter.horizon);
   const std::optional<MetricGain> gain = metrics.Improving(since, now);

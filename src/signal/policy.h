@@ -21,9 +21,10 @@ struct FiringSignal {
 
 // STOP if a kind of `stop_on` fires on `min_probes` probes at or after `warmup_step`. Nothing holds
 // back `collapsed`; the others are held back while generalizing or memorizing fires on any probe
-// (unless it is itself in `stop_on`), and by a validation metric that still improves. A false stop
-// costs a run, a missed one costs its electricity. best_step is the earliest that the signals of
-// the deciding kind name; of several kinds collapsed decides before overfitting before the others.
+// (unless it is itself in `stop_on`), and by a validation metric that still improves; `exhausted`
+// also where the job reports neither a loss nor a validation metric. A false stop costs a run, a
+// missed one costs its electricity. best_step is the earliest that the signals of the deciding kind
+// name; of several kinds collapsed decides before overfitting before the others.
 Decision Decide(const PolicySettings& settings, const std::vector<FiringSignal>& firing,
                 const Metrics& metrics, const Metrics::Moment& now);
 

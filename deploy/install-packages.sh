@@ -34,13 +34,13 @@ packages_of() {
       prometheus-cpp-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev \
       libsqlite3-dev libcpp-httplib-dev libxxhash-dev libssl-dev zlib1g-dev ;;
     runtime) echo libgrpc++1.51 "$(products runtime)" libprometheus-cpp-core1.0 libspdlog1.10 \
-      libsqlite3-0 libcpp-httplib0.11 libtomlplusplus3 libxxhash0 ;;
+      libsqlite3-0 libcpp-httplib0.11 libtomlplusplus3 libxxhash0 libssl3 ;;
     python) echo python3 python3-grpcio python3-protobuf python3-numpy ;;
     quickstart) packages_of build; packages_of python
       echo python3-torch python3-sklearn python3-matplotlib prometheus ;;
     test) packages_of quickstart
       echo ccache libgtest-dev libgmock-dev libbenchmark-dev python3-pytest python3-yaml shellcheck \
-        prometheus-alertmanager procps tmux ;;
+        prometheus-alertmanager procps tmux openssl systemd ;;
     bench) echo libfaiss-dev libopenblas-dev ;;
     lint) echo clang-format-14 clang-tidy-14 ;;
     *) echo "deploy/install-packages.sh: unknown group '$1'" >&2; usage >&2; exit 2 ;;

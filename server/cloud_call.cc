@@ -48,25 +48,51 @@ absl::Status CloudBuilder::Add(const v1::EstimateCloudRequest& request) {
   return absl::OkStatus();
 }
 
-CloudCall::CloudCall(grpc::CallbackServerContext& grpc_context, grpc::ByteBuffer& response,
-                     EstimatorContext& context)
-    : grpc_context_(grpc_context), response_(response), context_(context) {}
+CloudCall::CloudCall(Principal principal, grpc::CallbackServerContext& grpc_context,
+                     grpc::ByteBuffer& response, EstimatorContext& context)
+    : Stoppable(std::move(principal)),
+      grpc_context_(grpc_context),
+      response_(response),
+      context_(context) {}
 
-CloudCall::~CloudCall() { --context_.in_flight; }
+CloudCall::~CloudCall() {
+  if (has_place_) --context_.in_flight;
+}
 
 CloudCall* CloudCall::Start(grpc::CallbackServerContext& grpc_context, grpc::ByteBuffer& response,
                             EstimatorContext& context) {
-  std::shared_ptr<CloudCall> call(new CloudCall(grpc_context, response, context));
+  const absl::StatusOr<Principal> principal = context.access.Authenticate(grpc_context);
+  std::shared_ptr<CloudCall> call(
+      new CloudCall(principal.ok() ? *principal : Principal(), grpc_context, response, context));
   call->self_ = call;
-  if (++context.in_flight > kMaxCloudsInFlight) {
-    call->FinishOnce(QuotaExceeded("max_clouds_in_flight",
-                                   absl::StrCat("the server is at work on ", kMaxCloudsInFlight,
-                                                " clouds, as many as it takes; try again later"),
-                                   absl::Seconds(2)));
-  } else {
-    call->StartRead(&call->read_);
+  context.open.Add(call);
+  absl::Status status = principal.status();
+  if (status.ok()) {
+    status = context.access.Authorize(*principal, v1::EstimateCloudRequest::default_instance());
   }
+  if (status.ok()) status = call->TakePlace();
+  if (!status.ok()) call->FinishOnce(status);
+  call->ReadOn();
   return call.get();
+}
+
+absl::Status CloudCall::TakePlace() {
+  has_place_ = ++context_.in_flight <= kMaxCloudsInFlight;
+  if (has_place_) return absl::OkStatus();
+  --context_.in_flight;
+  return QuotaExceeded("max_clouds_in_flight",
+                       absl::StrCat("the server is at work on ", kMaxCloudsInFlight,
+                                    " clouds, as many as it takes; try again later"),
+                       absl::Seconds(2));
+}
+
+void CloudCall::Stop() {
+  FinishOnce(absl::UnavailableError("the server is shutting down; try again"));
+}
+
+void CloudCall::OnDone() {
+  context_.open.Remove(shared_from_this());
+  self_.reset();
 }
 
 void CloudCall::OnReadDone(bool ok) {
@@ -90,6 +116,10 @@ void CloudCall::Receive() {
     FinishOnce(status);
     return;
   }
+  ReadOn();
+}
+
+void CloudCall::ReadOn() {
   const std::lock_guard lock(mutex_);
   if (!finished_) StartRead(&read_);
 }

@@ -33,22 +33,27 @@ class CloudBuilder {
 
 // Thread-safe. Lives until gRPC and the computation are done with it.
 class CloudCall final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
+                        public Stoppable,
                         public std::enable_shared_from_this<CloudCall> {
  public:
-  // Takes one of kMaxCloudsInFlight places; without a free one the call ends with
-  // RESOURCE_EXHAUSTED.
+  // Takes one of kMaxCloudsInFlight places, if the caller is allowed to; without a free one the
+  // call ends with RESOURCE_EXHAUSTED.
   static CloudCall* Start(grpc::CallbackServerContext& grpc_context, grpc::ByteBuffer& response,
                           EstimatorContext& context);
   ~CloudCall() override;
+  void Stop() override;
+  void Revoke(const absl::Status& why) override { FinishOnce(why); }
 
   void OnReadDone(bool ok) override;
   void OnCancel() override;
-  void OnDone() override { self_.reset(); }
+  void OnDone() override;
 
  private:
-  CloudCall(grpc::CallbackServerContext& grpc_context, grpc::ByteBuffer& response,
-            EstimatorContext& context);
+  CloudCall(Principal principal, grpc::CallbackServerContext& grpc_context,
+            grpc::ByteBuffer& response, EstimatorContext& context);
 
+  absl::Status TakePlace();
+  void ReadOn();    // unless finished
   void Receive();   // on a handler's thread
   void Estimate();  // on the pool
   void FinishOnce(const absl::Status& status, const v1::EstimateCloudResponse* response = nullptr);
@@ -57,6 +62,7 @@ class CloudCall final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   grpc::ByteBuffer& response_;  // gRPC's, until finished
   EstimatorContext& context_;
   std::shared_ptr<CloudCall> self_;  // until OnDone
+  bool has_place_ = false;
   grpc::ByteBuffer read_;
   CloudBuilder cloud_;  // touched by one of Receive and Estimate at a time
 

@@ -30,7 +30,15 @@ void AddOptions(CLI::App& app, Config& config) {
   app.add_option("--data-dir", config.data_dir, "Folder for everything that is kept");
   app.add_option("--config", config.file, "TOML file with any of these options");
   app.add_flag("--insecure-allow-remote", config.insecure_allow_remote,
-               "Serve addresses other than loopback without encryption and tokens");
+               "Serve addresses other than loopback although encryption or tokens are missing");
+  app.add_option("--tokens", config.tokens,
+                 "File of the tokens that let callers in, as `dimwatch token` writes it; none: "
+                 "everybody may do everything");
+  app.add_option("--tls-certificate", config.tls.certificate,
+                 "PEM file: the certificate to encrypt gRPC with, and those behind it");
+  app.add_option("--tls-key", config.tls.key, "PEM file: its private key");
+  app.add_option("--tls-client-roots", config.tls.client_roots,
+                 "PEM file: clients need a certificate that one of these has signed");
   app.add_option("--threads", config.threads, "Threads for estimates; 0: one per core")
       ->check(CLI::Range(0, 1024));
   app.add_option("--log-level", config.log_level, "What is logged to stderr")
@@ -150,15 +158,33 @@ bool IsLoopback(const std::string& host) {
   return host == "::1" || host == "localhost";
 }
 
-absl::Status CheckAddress(const std::string& option, const std::string& text, bool allow_remote) {
+absl::Status CheckAddress(const std::string& option, const std::string& text, bool allow_remote,
+                          absl::string_view refusal) {
   const absl::StatusOr<Address> address = ParseAddress(option, text);
   if (!address.ok()) return address.status();
   if (allow_remote || IsLoopback(address->host)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      option, " ", text,
-      " is reachable from other machines, without encryption and without tokens: anybody there "
-      "could read, write and delete runs. Listen on 127.0.0.1 behind a proxy that authenticates, "
-      "or say --insecure-allow-remote"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, " ", text, " is reachable from other machines, ", refusal));
+}
+
+absl::Status CheckSecurity(const Config& config) {
+  const TlsFiles& tls = config.tls;
+  if (tls.certificate.empty() != tls.key.empty()) {
+    return absl::InvalidArgumentError("--tls-certificate and --tls-key are given together");
+  }
+  if (tls.certificate.empty() && !tls.client_roots.empty()) {
+    return absl::InvalidArgumentError("--tls-client-roots needs --tls-certificate and --tls-key");
+  }
+  const bool secure = !tls.certificate.empty() && !config.tokens.empty();
+  absl::Status status = CheckAddress(
+      "--listen", config.listen, secure || config.insecure_allow_remote,
+      "but not everything is there that keeps others from reading, writing and deleting runs: "
+      "--tls-certificate, --tls-key and --tokens. Give them, listen on 127.0.0.1 behind a proxy "
+      "that encrypts and authenticates, or say --insecure-allow-remote");
+  status.Update(CheckAddress("--http", config.http, config.insecure_allow_remote,
+                             "and HTTP is not encrypted here. Listen on 127.0.0.1 behind a proxy "
+                             "that encrypts, or say --insecure-allow-remote"));
+  return status;
 }
 
 std::optional<std::string> PrintedInstead(CLI::App& app, std::vector<std::string> arguments,
@@ -189,9 +215,8 @@ absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
       "file (data_dir = \"...\"). The command line comes first, then the environment, the file, "
       "the default. The file may also have [projects.NAME.signals] and [projects.NAME.policy]: "
       "what "
-      "runs of a project are judged by. SIGTERM stops the server cleanly; SIGHUP reads log-level "
-      "and "
-      "the projects again.");
+      "runs of a project are judged by. SIGTERM stops the server cleanly; SIGHUP reads log-level, "
+      "the projects, the tokens and the certificates again.");
   app.option_defaults()->always_capture_default();
   app.set_version_flag("--version", VersionLine());
   AddOptions(app, config);
@@ -200,8 +225,7 @@ absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
   if (out.print) return out;
   status.Update(ReadEnvironment(app, environment));
   if (status.ok() && !config.file.empty()) status = ReadFile(app, config);
-  status.Update(CheckAddress("--listen", config.listen, config.insecure_allow_remote));
-  status.Update(CheckAddress("--http", config.http, config.insecure_allow_remote));
+  status.Update(CheckSecurity(config));
   if (!status.ok()) return status;
   return out;
 }

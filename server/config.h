@@ -12,13 +12,22 @@
 
 namespace dimwatch::server {
 
+// PEM files for gRPC.
+struct TlsFiles {
+  std::string certificate;   // the server's, then those that lead to an authority
+  std::string key;           // of the first certificate
+  std::string client_roots;  // if not empty: clients need a certificate signed by one of these
+};
+
 struct Config {
   std::string listen = "127.0.0.1:50051";  // gRPC; port 0: any free one
   std::string http = "127.0.0.1:9464";     // HTTP; port 0: any free one
   std::string data_dir = "./dimwatch-data";
   std::string file;  // --config; empty: none
   bool insecure_allow_remote = false;
-  int threads = 0;  // for estimates; 0: one per core
+  std::string tokens;  // file of those that let callers in; empty: everybody may do everything
+  TlsFiles tls;        // of gRPC; no certificate: plain text
+  int threads = 0;     // for estimates; 0: one per core
   std::string log_level = "info";
   std::int64_t max_batch_bytes = 16 << 20;
   std::int64_t max_queue_bytes = 64 << 20;  // per run

@@ -6,6 +6,7 @@
 #include "dimwatch/v1/estimator.grpc.pb.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "server/metrics.h"
+#include "server/stoppable.h"
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
 #include "src/lid/neighbor_search.h"
@@ -19,6 +20,8 @@ struct EstimatorContext {
   ServerMetrics& metrics;
   const Clock& clock;
   EngineOptions engines;
+  const Access& access;
+  OpenStreams& open;
   std::atomic<int> in_flight = 0;  // clouds being received or estimated
 };
 
@@ -27,8 +30,10 @@ class EstimatorService final : public v1::EstimatorService::WithRawCallbackMetho
                                    v1::EstimatorService::Service> {
  public:
   EstimatorService(ThreadPool& handlers, ThreadPool& pool, ServerMetrics& metrics,
-                   const Clock& clock, const EngineCosts& costs)
-      : context_{handlers, pool, metrics, clock, {.costs = costs, .make_index = nullptr}} {}
+                   const Clock& clock, const EngineCosts& costs, const Access& access,
+                   OpenStreams& open)
+      : context_{handlers, pool, metrics, clock, {.costs = costs, .make_index = nullptr},
+                 access,   open} {}
 
   grpc::ServerReadReactor<grpc::ByteBuffer>* EstimateCloud(grpc::CallbackServerContext* context,
                                                            grpc::ByteBuffer* response) override;

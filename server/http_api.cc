@@ -70,17 +70,6 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
-// Reads the request out of `parameters`, lets `handle` answer, and prints the response.
-template <typename Request, typename Response, typename Handler>
-absl::StatusOr<std::string> Answer(const HttpParameters& parameters, Handler& handler,
-                                   absl::Status (Handler::*handle)(const Request&, Response&)) {
-  Request request;
-  if (absl::Status status = FillRequest(parameters, request); !status.ok()) return status;
-  Response response;
-  if (absl::Status status = (handler.*handle)(request, response); !status.ok()) return status;
-  return ToJson(response);
-}
-
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -166,61 +155,96 @@ absl::StatusOr<std::vector<std::string>> DecodePath(absl::string_view path) {
   return segments;
 }
 
-HttpReply HttpApi::Get(absl::string_view path, const HttpParameters& parameters) {
-  if (path == "/metrics") {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.Text()};
-  }
+HttpReply HttpApi::Get(absl::string_view path, const HttpParameters& parameters,
+                       absl::string_view authorization) {
   if (path == "/healthz") return {200, "text/plain; charset=utf-8", "ok\n"};
   if (path == "/readyz") {
     const bool ready = ready_;
     return {ready ? 200 : 503, "text/plain; charset=utf-8", ready ? "ready\n" : "not ready\n"};
   }
   if (path == "/") return {200, "text/html; charset=utf-8", std::string(kPage)};
+  const absl::StatusOr<Principal> principal = access_.Authenticate(authorization);
+  if (!principal.ok()) return ErrorReply(principal.status());
+  if (path == "/metrics") return Metrics(*principal);
   const absl::StatusOr<std::vector<std::string>> segments = DecodePath(path);
   if (!segments.ok()) return ErrorReply(segments.status());
   absl::StatusOr<std::string> json = NoSuchPath(std::string(path));
   if (segments->size() > 2 && (*segments)[0] == "api" && (*segments)[1] == "v1") {
-    json = Api({segments->begin() + 2, segments->end()}, parameters);
+    json = Api(*principal, {segments->begin() + 2, segments->end()}, parameters);
   }
   if (!json.ok()) return ErrorReply(json.status());
   return {200, "application/json", *std::move(json) + "\n"};
 }
 
-absl::StatusOr<std::string> HttpApi::Api(const std::vector<std::string>& segments,
+HttpReply HttpApi::Metrics(const Principal& principal) {
+  const absl::Status status = access_.Authorize(principal, Scope::kRead, "/metrics");
+  if (!status.ok()) return ErrorReply(status);
+  return {200, "text/plain; version=0.0.4; charset=utf-8",
+          metrics_.Text([&](const std::string& project) { return principal.Covers(project); })};
+}
+
+template <typename Request, typename Response, typename Handle>
+absl::StatusOr<std::string> HttpApi::Answer(const Principal& principal,
+                                            const HttpParameters& parameters, Handle handle) {
+  Request request;
+  if (absl::Status status = FillRequest(parameters, request); !status.ok()) return status;
+  if (absl::Status status = access_.Authorize(principal, request); !status.ok()) return status;
+  Response response;
+  if (absl::Status status = handle(request, response); !status.ok()) return status;
+  return ToJson(response);
+}
+
+template <typename Request, typename Response, typename Handlers>
+absl::StatusOr<std::string> HttpApi::Answer(const Principal& principal,
+                                            const HttpParameters& parameters, Handlers& handlers,
+                                            absl::Status (Handlers::*handle)(const Request&,
+                                                                             Response&)) {
+  return Answer<Request, Response>(principal, parameters, std::bind_front(handle, &handlers));
+}
+
+absl::StatusOr<std::string> HttpApi::Api(const Principal& principal,
+                                         const std::vector<std::string>& segments,
                                          const HttpParameters& parameters) {
   const std::string& what = segments[0];
   if (what == "runs" && segments.size() == 1) {
-    return Answer(parameters, runs_, &RunHandlers::ListRuns);
+    return Answer<v1::ListRunsRequest, v1::ListRunsResponse>(
+        principal, parameters, std::bind_front(&RunHandlers::ListRuns, &runs_, principal));
   }
   if (what == "runs" && segments.size() <= 3) {
-    return OfRun(segments[1], segments.size() == 3 ? segments[2] : "", parameters);
+    return OfRun(principal, segments[1], segments.size() == 3 ? segments[2] : "", parameters);
   }
   if (what == "runs") {
     return absl::NotFoundError("too many parts in the path; write / within a run's id as %2F");
   }
   if (what == "compare" && segments.size() == 1) {
-    return Answer(parameters, queries_, &QueryHandlers::CompareRuns);
+    return Answer(principal, parameters, queries_, &QueryHandlers::CompareRuns);
   }
   if (what == "server" && segments.size() == 1) {
-    return Answer(parameters, queries_, &QueryHandlers::GetServerInfo);
+    return Answer(principal, parameters, queries_, &QueryHandlers::GetServerInfo);
   }
   return NoSuchPath(absl::StrCat("/api/v1/", what));
 }
 
-absl::StatusOr<std::string> HttpApi::OfRun(const std::string& run_id, const std::string& what,
-                                           const HttpParameters& given) {
+absl::StatusOr<std::string> HttpApi::OfRun(const Principal& principal, const std::string& run_id,
+                                           const std::string& what, const HttpParameters& given) {
   HttpParameters parameters = given;
   parameters.emplace("run_id", run_id);
-  if (what.empty()) return Answer(parameters, runs_, &RunHandlers::GetRun);
-  if (what == "estimates") return Answer(parameters, queries_, &QueryHandlers::ListEstimates);
+  if (what.empty()) return Answer(principal, parameters, runs_, &RunHandlers::GetRun);
+  if (what == "estimates")
+    return Answer(principal, parameters, queries_, &QueryHandlers::ListEstimates);
   if (what == "attention") {
-    return Answer(parameters, queries_, &QueryHandlers::ListAttentionEstimates);
+    return Answer(principal, parameters, queries_, &QueryHandlers::ListAttentionEstimates);
   }
-  if (what == "scalars") return Answer(parameters, queries_, &QueryHandlers::ListScalars);
-  if (what == "signals") return Answer(parameters, queries_, &QueryHandlers::ListSignals);
-  if (what == "decisions") return Answer(parameters, queries_, &QueryHandlers::ListDecisions);
-  if (what == "decision") return Answer(parameters, queries_, &QueryHandlers::GetDecision);
-  if (what == "layers") return Answer(parameters, queries_, &QueryHandlers::GetLayerProfile);
+  if (what == "scalars")
+    return Answer(principal, parameters, queries_, &QueryHandlers::ListScalars);
+  if (what == "signals")
+    return Answer(principal, parameters, queries_, &QueryHandlers::ListSignals);
+  if (what == "decisions")
+    return Answer(principal, parameters, queries_, &QueryHandlers::ListDecisions);
+  if (what == "decision")
+    return Answer(principal, parameters, queries_, &QueryHandlers::GetDecision);
+  if (what == "layers")
+    return Answer(principal, parameters, queries_, &QueryHandlers::GetLayerProfile);
   return absl::NotFoundError(
       absl::StrCat("a run has no ", Quoted(what),
                    "; estimates, attention, scalars, signals, decisions, "

@@ -13,6 +13,9 @@
 // are the proto3 JSON form of the response, with the field names of the contract; 64-bit integers
 // are therefore strings. Errors are {"code": "NOT_FOUND", "message": "..."} with the matching HTTP
 // status.
+//
+// Where tokens are used, everything but /healthz, /readyz and / needs one with the scope that the
+// contract gives the RPC; /metrics needs one for reading, and shows the runs of its projects.
 #pragma once
 
 #include <atomic>
@@ -23,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
+#include "server/access.h"
 #include "server/metrics.h"
 #include "server/query_handlers.h"
 #include "server/run_handlers.h"
@@ -41,24 +45,40 @@ using HttpParameters = std::multimap<std::string, std::string>;
 class HttpApi {
  public:
   // All outlive it.
-  HttpApi(RunHandlers& runs, QueryHandlers& queries, const MetricsPage& metrics)
-      : runs_(runs), queries_(queries), metrics_(metrics) {}
+  HttpApi(RunHandlers& runs, QueryHandlers& queries, const MetricsPage& metrics,
+          const Access& access)
+      : runs_(runs), queries_(queries), metrics_(metrics), access_(access) {}
 
   // What /readyz says.
   void SetReady(bool ready) { ready_ = ready; }
 
-  // `path` as it came, percent-encoded, without the query; `parameters` decoded.
-  HttpReply Get(absl::string_view path, const HttpParameters& parameters);
+  // `path` as it came, percent-encoded, without the query; `parameters` decoded; `authorization`
+  // the header, empty if there is none.
+  HttpReply Get(absl::string_view path, const HttpParameters& parameters,
+                absl::string_view authorization);
 
  private:
-  absl::StatusOr<std::string> Api(const std::vector<std::string>& segments,
+  HttpReply Metrics(const Principal& principal);
+  absl::StatusOr<std::string> Api(const Principal& principal,
+                                  const std::vector<std::string>& segments,
                                   const HttpParameters& parameters);
-  absl::StatusOr<std::string> OfRun(const std::string& run_id, const std::string& what,
-                                    const HttpParameters& parameters);
+  absl::StatusOr<std::string> OfRun(const Principal& principal, const std::string& run_id,
+                                    const std::string& what, const HttpParameters& parameters);
+  // Reads a Request out of `parameters`, lets `handle` (absl::Status(const Request&, Response&))
+  // answer if that is allowed, and prints the response.
+  template <typename Request, typename Response, typename Handle>
+  absl::StatusOr<std::string> Answer(const Principal& principal, const HttpParameters& parameters,
+                                     Handle handle);
+  // The same by a method of QueryHandlers or RunHandlers.
+  template <typename Request, typename Response, typename Handlers>
+  absl::StatusOr<std::string> Answer(const Principal& principal, const HttpParameters& parameters,
+                                     Handlers& handlers,
+                                     absl::Status (Handlers::*handle)(const Request&, Response&));
 
   RunHandlers& runs_;
   QueryHandlers& queries_;
   const MetricsPage& metrics_;
+  const Access& access_;
   std::atomic<bool> ready_ = false;
 };
 

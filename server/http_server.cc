@@ -21,12 +21,18 @@ void Send(const HttpReply& reply, httplib::Response& response) {
   response.set_content(reply.body, reply.type);
   response.set_header("Cache-Control", "no-store");
   response.set_header("X-Content-Type-Options", "nosniff");
+  if (reply.status == 401) response.set_header("WWW-Authenticate", "Bearer");
 }
 
 // The path is taken from the target as it came: httplib decodes %2F in Request::path.
 void Serve(HttpApi& api, const httplib::Request& request, httplib::Response& response) {
   const std::string path = request.target.substr(0, request.target.find('?'));
-  Send(api.Get(path, {request.params.begin(), request.params.end()}), response);
+  // Several headers of a kind are one list, which is no token.
+  std::string authorization = request.get_header_value("Authorization");
+  for (std::size_t i = 1; i < request.get_header_value_count("Authorization"); ++i) {
+    absl::StrAppend(&authorization, ", ", request.get_header_value("Authorization", i));
+  }
+  Send(api.Get(path, {request.params.begin(), request.params.end()}, authorization), response);
 }
 
 void ServeError(const httplib::Request& request, httplib::Response& response) {

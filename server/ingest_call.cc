@@ -26,16 +26,19 @@ absl::StatusOr<v1::IngestRequest> Parse(grpc::ByteBuffer& bytes) {
 
 }  // namespace
 
-IngestCall::IngestCall(grpc::CallbackServerContext& grpc_context, const IngestContext& context,
-                       OpenStreams& open)
-    : grpc_context_(grpc_context), context_(context), open_(open) {}
+IngestCall::IngestCall(Principal principal, grpc::CallbackServerContext& grpc_context,
+                       const IngestContext& context)
+    : Stoppable(std::move(principal)), grpc_context_(grpc_context), context_(context) {}
 
 IngestCall* IngestCall::Start(grpc::CallbackServerContext& grpc_context,
-                              const IngestContext& context, OpenStreams& open) {
-  std::shared_ptr<IngestCall> call(new IngestCall(grpc_context, context, open));
+                              const IngestContext& context) {
+  const absl::StatusOr<Principal> principal = context.access.Authenticate(grpc_context);
+  std::shared_ptr<IngestCall> call(
+      new IngestCall(principal.ok() ? *principal : Principal(), grpc_context, context));
   call->self_ = call;
-  open.Add(call);
+  context.open.Add(call);
   const std::lock_guard lock(call->mutex_);
+  if (!principal.ok()) call->EndWith(principal.status());
   call->ReadOn();
   return call.get();
 }
@@ -77,6 +80,9 @@ absl::StatusOr<SessionStart> IngestCall::Open(const v1::IngestRequest& request) 
   if (!request.has_hello()) {
     return absl::InvalidArgumentError("the first message of a stream must be a Hello");
   }
+  if (absl::Status status = context_.access.Authorize(principal(), request); !status.ok()) {
+    return status;
+  }
   const v1::Hello& hello = request.hello();
   if (hello.session_epoch() <= 0) {
     return InvalidField("hello.session_epoch",
@@ -105,7 +111,10 @@ void IngestCall::Greet(const v1::IngestRequest& request) {
   greeted_ = true;
   WriteOn();
   Log(LogLevel::kInfo, "session opened",
-      {{"run", run_id_}, {"epoch", hello.session_epoch()}, {"resume_seq", start->resume_seq}});
+      {{"run", run_id_},
+       {"epoch", hello.session_epoch()},
+       {"resume_seq", start->resume_seq},
+       {"token", principal().name()}});
 }
 
 void IngestCall::Take(v1::IngestRequest request) {
@@ -209,6 +218,13 @@ void IngestCall::Stop() {
   EndWith(absl::UnavailableError("the server is shutting down; reconnect"));
 }
 
+void IngestCall::Revoke(const absl::Status& why) {
+  const std::lock_guard lock(mutex_);
+  welcome_.reset();
+  greeted_ = false;
+  EndWith(why);
+}
+
 void IngestCall::OnWriteDone(bool ok) {
   const std::lock_guard lock(mutex_);
   writing_ = false;
@@ -237,7 +253,7 @@ void IngestCall::Close() {
     Log(LogLevel::kInfo, "session closed", {{"run", run_id_}});
   }
   const std::shared_ptr<IngestCall> self = std::move(self_);
-  open_.Remove(self);
+  context_.open.Remove(self);
 }
 
 void IngestCall::ReadOn() {

@@ -6,7 +6,9 @@
 //  2. While the run's queue is full, or the client does not read its rejections, nothing is read;
 //     gRPC's flow control then stops the client.
 //  3. One write is under way at a time; what waits is bounded (outbox.h).
-//  4. The stream ends only after what was queued for the client before has been written.
+//  4. The stream ends only after what was queued for the client before has been written, unless its
+//     token ended.
+//  5. Nothing is read before the caller is known, and no session opened before it is allowed.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include "dimwatch/v1/ingest.pb.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/access.h"
 #include "server/metrics.h"
 #include "server/outbox.h"
 #include "server/stoppable.h"
@@ -37,6 +40,8 @@ struct IngestContext {
   ServerMetrics& metrics;
   const Clock& clock;
   std::int64_t max_batch_bytes;
+  const Access& access;
+  OpenStreams& open;
 };
 
 // Thread-safe. Lives until gRPC is done with it and the session is closed.
@@ -45,9 +50,10 @@ class IngestCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
                          public Stoppable,
                          public std::enable_shared_from_this<IngestCall> {
  public:
-  static IngestCall* Start(grpc::CallbackServerContext& grpc_context, const IngestContext& context,
-                           OpenStreams& open);
+  static IngestCall* Start(grpc::CallbackServerContext& grpc_context, const IngestContext& context);
+  // Draining and UNAVAILABLE.
   void Stop() override;
+  void Revoke(const absl::Status& why) override;
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -60,8 +66,8 @@ class IngestCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   void OnEnd(absl::Status reason) override;
 
  private:
-  IngestCall(grpc::CallbackServerContext& grpc_context, const IngestContext& context,
-             OpenStreams& open);
+  IngestCall(Principal principal, grpc::CallbackServerContext& grpc_context,
+             const IngestContext& context);
 
   // On a handler's thread, one at a time; without the lock.
   void Process();
@@ -81,7 +87,6 @@ class IngestCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
 
   grpc::CallbackServerContext& grpc_context_;
   const IngestContext context_;
-  OpenStreams& open_;
   std::shared_ptr<IngestCall> self_;  // until Close
   grpc::ByteBuffer read_;             // touched by a read or by Process, never both
   grpc::ByteBuffer write_;
@@ -92,7 +97,7 @@ class IngestCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   // All guarded by mutex_.
   Outbox outbox_;
   std::optional<v1::IngestResponse> welcome_;  // to be written first
-  bool greeted_ = false;                       // nothing is written before the welcome
+  bool greeted_ = false;                       // nothing is written before the welcome, or revoked
   bool reading_ = false;                       // a read is under way, or its message processed
   bool writing_ = false;
   bool half_closed_ = false;

@@ -3,7 +3,6 @@
 
 #include "dimwatch/v1/ingest.grpc.pb.h"
 #include "server/ingest_call.h"
-#include "server/stoppable.h"
 
 namespace dimwatch::server {
 
@@ -14,17 +13,13 @@ class IngestService final
  public:
   explicit IngestService(IngestContext context) : context_(context) {}
 
-  // Ends every stream with Draining and UNAVAILABLE, now and from now on.
-  void Stop() { streams_.StopAll(); }
-
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Ingest(
       grpc::CallbackServerContext* context) override {
-    return IngestCall::Start(*context, context_, streams_);
+    return IngestCall::Start(*context, context_);
   }
 
  private:
   IngestContext context_;
-  OpenStreams streams_;
 };
 
 }  // namespace dimwatch::server

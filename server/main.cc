@@ -33,6 +33,7 @@ void Reload(Server& server, const std::vector<std::string>& arguments) {
   }
   Log(configured.ok() ? LogLevel::kInfo : LogLevel::kError, "configuration read again",
       {{"result", configured.status().ToString()}});
+  server.ReloadSecrets();
 }
 
 // Until a signal to stop.

@@ -157,12 +157,13 @@ std::map<std::string, std::int64_t> ServerMetrics::rejected_rows() const {
 
 std::vector<MetricFamily> ServerMetrics::Collect() const { return registry_.Collect(); }
 
-std::vector<MetricFamily> MetricsPage::Collect() const {
-  const MonitorSnapshot snapshot = monitor_.Snapshot();
+std::vector<MetricFamily> MetricsPage::Collect(const Visible& visible) const {
+  MonitorSnapshot snapshot = monitor_.Snapshot();
+  std::erase_if(snapshot.runs, [&](const auto& view) { return !visible(view->run.project); });
   std::map<std::string, std::int64_t> rejected = server_.rejected_rows();
   for (const auto& [reason, rows] : snapshot.stats.rejected_rows) rejected[reason] += rows;
   RunFamilies runs = FamiliesOf(snapshot, max_series_);
-  if (over_limit_.exchange(runs.left_out > 0) != (runs.left_out > 0) && runs.left_out > 0) {
+  if (runs.left_out > 0 && !over_limit_.exchange(true)) {
     Log(LogLevel::kWarning, "series left out of /metrics",
         {{"left_out", runs.left_out}, {"max_series", max_series_}});
   }
@@ -178,9 +179,9 @@ std::vector<MetricFamily> MetricsPage::Collect() const {
   return families;
 }
 
-std::string MetricsPage::Text() const {
+std::string MetricsPage::Text(const Visible& visible) const {
   std::ostringstream text;
-  prometheus::TextSerializer().Serialize(text, Collect());
+  prometheus::TextSerializer().Serialize(text, Collect(visible));
   return std::move(text).str();
 }
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -54,21 +55,23 @@ class ServerMetrics : public prometheus::Collectable {
 };
 
 // Everything on /metrics. Thread-safe.
-class MetricsPage : public prometheus::Collectable {
+class MetricsPage {
  public:
   // Both outlive it.
   MetricsPage(Monitor& monitor, const ServerMetrics& server, std::int64_t max_series)
       : monitor_(monitor), server_(server), max_series_(max_series) {}
 
-  std::vector<prometheus::MetricFamily> Collect() const override;
-  // In Prometheus' text format.
-  std::string Text() const;
+  // In Prometheus' text format, with the runs of the projects that are `visible`.
+  using Visible = std::function<bool(const std::string& project)>;
+  std::string Text(const Visible& visible) const;
 
  private:
+  std::vector<prometheus::MetricFamily> Collect(const Visible& visible) const;
+
   Monitor& monitor_;
   const ServerMetrics& server_;
   std::int64_t max_series_;
-  mutable std::atomic<bool> over_limit_ = false;  // said in the log
+  mutable std::atomic<bool> over_limit_ = false;  // said in the log, once
 };
 
 // The per-run families of a snapshot, and how many series they hold: at most `max_series`.

@@ -4,18 +4,16 @@
 #include "dimwatch/v1/query.grpc.pb.h"
 #include "server/query_handlers.h"
 #include "server/stoppable.h"
-#include "src/base/thread_pool.h"
+#include "server/unary.h"
 
 namespace dimwatch::server {
 
 // Thread-safe.
 class QueryService final : public v1::QueryService::CallbackService {
  public:
-  QueryService(QueryHandlers& query_handlers, Monitor& monitor, ThreadPool& handlers)
-      : query_handlers_(query_handlers), monitor_(monitor), handlers_(handlers) {}
-
-  // Ends every WatchRun with UNAVAILABLE, now and from now on.
-  void Stop() { watches_.StopAll(); }
+  QueryService(QueryHandlers& query_handlers, Monitor& monitor, UnaryContext unary,
+               OpenStreams& open)
+      : query_handlers_(query_handlers), monitor_(monitor), unary_(unary), open_(open) {}
 
   grpc::ServerUnaryReactor* ListEstimates(grpc::CallbackServerContext* context,
                                           const v1::ListEstimatesRequest* request,
@@ -50,8 +48,8 @@ class QueryService final : public v1::QueryService::CallbackService {
  private:
   QueryHandlers& query_handlers_;
   Monitor& monitor_;
-  ThreadPool& handlers_;
-  OpenStreams watches_;
+  const UnaryContext unary_;
+  OpenStreams& open_;
 };
 
 }  // namespace dimwatch::server

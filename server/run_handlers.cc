@@ -120,15 +120,16 @@ absl::Status RunHandlers::GetRun(const v1::GetRunRequest& request, v1::GetRunRes
   return absl::OkStatus();
 }
 
-absl::Status RunHandlers::ListRuns(const v1::ListRunsRequest& request,
+absl::Status RunHandlers::ListRuns(const Principal& principal, const v1::ListRunsRequest& request,
                                    v1::ListRunsResponse& response) {
   const absl::StatusOr<int> size =
       PageSize(request.page_size(), kDefaultRunsPageSize, kMaxRunsPageSize);
   if (!size.ok()) return size.status();
   const absl::StatusOr<RunFilter> filter = ReadFilter(request);
   if (!filter.ok()) return filter.status();
-  const Views views = monitor_.ListRuns(*filter);
-  auto next = views.begin();
+  Views views = monitor_.ListRuns(*filter);
+  std::erase_if(views, [&](const auto& view) { return !principal.Covers(view->run.project); });
+  auto next = views.cbegin();
   if (!request.page_token().empty()) {
     const absl::StatusOr<std::string> key = ReadPageToken(request, request.page_token());
     if (!key.ok()) return key.status();

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "dimwatch/v1/run.pb.h"
+#include "server/access.h"
 #include "server/project_defaults.h"
 #include "src/monitor/monitor.h"
 
@@ -21,7 +22,9 @@ class RunHandlers {
 
   absl::Status CreateRun(const v1::CreateRunRequest& request, v1::CreateRunResponse& response);
   absl::Status GetRun(const v1::GetRunRequest& request, v1::GetRunResponse& response);
-  absl::Status ListRuns(const v1::ListRunsRequest& request, v1::ListRunsResponse& response);
+  // Of the projects that `principal` may see.
+  absl::Status ListRuns(const Principal& principal, const v1::ListRunsRequest& request,
+                        v1::ListRunsResponse& response);
   absl::Status UpdateRun(const v1::UpdateRunRequest& request, v1::UpdateRunResponse& response);
   // Calls `done` once, from any thread; `response` must live until then.
   void FinishRun(const v1::FinishRunRequest& request, v1::FinishRunResponse& response,

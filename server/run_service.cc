@@ -1,6 +1,5 @@
 #include "server/run_service.h"
 
-#include "server/errors.h"
 #include "server/log.h"
 #include "server/unary.h"
 
@@ -9,11 +8,13 @@ namespace dimwatch::server {
 grpc::ServerUnaryReactor* RunService::CreateRun(grpc::CallbackServerContext* context,
                                                 const v1::CreateRunRequest* request,
                                                 v1::CreateRunResponse* response) {
-  return RunUnary(context, handlers_, [=, this] {
+  return RunUnary(context, unary_, *request, [=, this](const Principal& principal) {
     const absl::Status status = run_handlers_.CreateRun(*request, *response);
     if (status.ok() && response->created()) {
       Log(LogLevel::kInfo, "run created",
-          {{"run", request->run().run_id()}, {"project", request->run().project()}});
+          {{"run", request->run().run_id()},
+           {"project", request->run().project()},
+           {"token", principal.name()}});
     }
     return status;
   });
@@ -22,43 +23,51 @@ grpc::ServerUnaryReactor* RunService::CreateRun(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* RunService::GetRun(grpc::CallbackServerContext* context,
                                              const v1::GetRunRequest* request,
                                              v1::GetRunResponse* response) {
-  return RunUnary(context, handlers_,
-                  [=, this] { return run_handlers_.GetRun(*request, *response); });
+  return RunUnary(context, unary_, *request, [=, this](const Principal&) {
+    return run_handlers_.GetRun(*request, *response);
+  });
 }
 
 grpc::ServerUnaryReactor* RunService::ListRuns(grpc::CallbackServerContext* context,
                                                const v1::ListRunsRequest* request,
                                                v1::ListRunsResponse* response) {
-  return RunUnary(context, handlers_,
-                  [=, this] { return run_handlers_.ListRuns(*request, *response); });
+  return RunUnary(context, unary_, *request, [=, this](const Principal& principal) {
+    return run_handlers_.ListRuns(principal, *request, *response);
+  });
 }
 
 grpc::ServerUnaryReactor* RunService::UpdateRun(grpc::CallbackServerContext* context,
                                                 const v1::UpdateRunRequest* request,
                                                 v1::UpdateRunResponse* response) {
-  return RunUnary(context, handlers_,
-                  [=, this] { return run_handlers_.UpdateRun(*request, *response); });
+  return RunUnary(context, unary_, *request, [=, this](const Principal&) {
+    return run_handlers_.UpdateRun(*request, *response);
+  });
 }
 
 grpc::ServerUnaryReactor* RunService::FinishRun(grpc::CallbackServerContext* context,
                                                 const v1::FinishRunRequest* request,
                                                 v1::FinishRunResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.Submit([=, this] {
-    run_handlers_.FinishRun(*request, *response, [=](const absl::Status& status) {
-      if (status.ok()) Log(LogLevel::kInfo, "run finished", {{"run", request->run_id()}});
-      reactor->Finish(ToGrpcStatus(status));
-    });
-  });
-  return reactor;
+  return RunUnaryUntilDone(
+      context, unary_, *request, [=, this](const Principal& principal, const auto& done) {
+        run_handlers_.FinishRun(*request, *response, [=](const absl::Status& status) {
+          if (status.ok()) {
+            Log(LogLevel::kInfo, "run finished",
+                {{"run", request->run_id()}, {"token", principal.name()}});
+          }
+          done(status);
+        });
+      });
 }
 
 grpc::ServerUnaryReactor* RunService::DeleteRun(grpc::CallbackServerContext* context,
                                                 const v1::DeleteRunRequest* request,
                                                 v1::DeleteRunResponse* response) {
-  return RunUnary(context, handlers_, [=, this] {
+  return RunUnary(context, unary_, *request, [=, this](const Principal& principal) {
     const absl::Status status = run_handlers_.DeleteRun(*request, *response);
-    if (status.ok()) Log(LogLevel::kInfo, "run deleted", {{"run", request->run_id()}});
+    if (status.ok()) {
+      Log(LogLevel::kInfo, "run deleted",
+          {{"run", request->run_id()}, {"token", principal.name()}});
+    }
     return status;
   });
 }

@@ -3,15 +3,15 @@
 
 #include "dimwatch/v1/run.grpc.pb.h"
 #include "server/run_handlers.h"
-#include "src/base/thread_pool.h"
+#include "server/unary.h"
 
 namespace dimwatch::server {
 
 // Thread-safe.
 class RunService final : public v1::RunService::CallbackService {
  public:
-  RunService(RunHandlers& run_handlers, ThreadPool& handlers)
-      : run_handlers_(run_handlers), handlers_(handlers) {}
+  RunService(RunHandlers& run_handlers, UnaryContext unary)
+      : run_handlers_(run_handlers), unary_(unary) {}
 
   grpc::ServerUnaryReactor* CreateRun(grpc::CallbackServerContext* context,
                                       const v1::CreateRunRequest* request,
@@ -34,7 +34,7 @@ class RunService final : public v1::RunService::CallbackService {
 
  private:
   RunHandlers& run_handlers_;
-  ThreadPool& handlers_;
+  const UnaryContext unary_;
 };
 
 }  // namespace dimwatch::server

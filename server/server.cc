@@ -21,17 +21,24 @@
 #include "server/query_service.h"
 #include "server/rpc_counter.h"
 #include "server/run_service.h"
+#include "server/stoppable.h"
+#include "server/tls.h"
+#include "src/access/token_file.h"
 #include "src/store/sqlite_store.h"
 
 namespace dimwatch::server {
 
 // In the order in which they are built; each uses those above it.
 struct Server::Parts {
+  const Clock* clock;
   std::unique_ptr<DataFolder> folder;
   std::unique_ptr<Store> store;
   std::unique_ptr<ThreadPool> pool;  // computes
   ServerMetrics metrics;
   std::unique_ptr<Monitor> monitor;
+  std::string tokens;  // the file; empty: none are used
+  std::optional<Access> access;
+  OpenStreams streams;
   std::unique_ptr<ThreadPool> handlers;  // serves requests
   std::optional<RunHandlers> runs;
   std::optional<QueryHandlers> queries;
@@ -41,6 +48,7 @@ struct Server::Parts {
   std::optional<IngestService> ingest_service;
   std::optional<QueryService> query_service;
   std::optional<EstimatorService> estimator_service;
+  std::unique_ptr<Tls> tls;  // null: plain text
   std::unique_ptr<grpc::Server> grpc;
   Address grpc_address;
   std::unique_ptr<HttpServer> http;
@@ -126,6 +134,7 @@ void SetHealth(grpc::Server& server, bool serving) {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, const Clock& clock) {
   auto parts = std::make_unique<Parts>();
   Parts& p = *parts;
+  p.clock = &clock;
   const int threads = ThreadsOf(config);
 
   absl::StatusOr<std::unique_ptr<DataFolder>> folder = DataFolder::Lock(config.data_dir);
@@ -144,19 +153,28 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   p.monitor = *std::move(monitor);
   LogDamagedRuns(*p.monitor);
 
+  p.tokens = config.tokens;
+  p.access.emplace(clock, [&monitor = *p.monitor](const std::string& run_id) {
+    const auto view = monitor.GetRun(run_id);
+    return view.ok() ? std::optional((*view)->run.project) : std::nullopt;
+  });
   p.handlers = std::make_unique<ThreadPool>(kHandlerThreads);
   p.runs.emplace(*p.monitor);
   p.runs->SetProjects(config.projects);
   p.queries.emplace(*p.monitor, *p.store,
                     ServerFacts{clock.Now(), threads, config.max_batch_bytes, config.max_runs});
   p.page.emplace(*p.monitor, p.metrics, config.max_series);
-  p.api.emplace(*p.runs, *p.queries, *p.page);
-  p.run_service.emplace(*p.runs, *p.handlers);
-  p.ingest_service.emplace(
-      IngestContext{*p.monitor, *p.handlers, p.metrics, clock, config.max_batch_bytes});
-  p.query_service.emplace(*p.queries, *p.monitor, *p.handlers);
-  p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock, costs);
+  p.api.emplace(*p.runs, *p.queries, *p.page, *p.access);
+  const UnaryContext unary = {*p.handlers, *p.access};
+  p.run_service.emplace(*p.runs, unary);
+  p.ingest_service.emplace(IngestContext{*p.monitor, *p.handlers, p.metrics, clock,
+                                         config.max_batch_bytes, *p.access, p.streams});
+  p.query_service.emplace(*p.queries, *p.monitor, unary, p.streams);
+  p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock, costs, *p.access, p.streams);
   std::unique_ptr<Server> server(new Server(std::move(parts)));
+  if (absl::StatusOr<std::size_t> tokens = server->ReadTokensAgain(); !tokens.ok()) {
+    return tokens.status();
+  }
   if (absl::Status status = server->Listen(config); !status.ok()) return status;
   return server;
 }
@@ -179,8 +197,14 @@ absl::Status Server::Listen(const Config& config) {
   if (!listen.ok()) return listen.status();
   if (!http.ok()) return http.status();
   p.grpc_address = *listen;
-  builder.AddListeningPort(ToString(*listen), grpc::InsecureServerCredentials(),
-                           &p.grpc_address.port);
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+  if (!config.tls.certificate.empty()) {
+    absl::StatusOr<std::unique_ptr<Tls>> tls = Tls::Open(config.tls, p.clock->Now());
+    if (!tls.ok()) return tls.status();
+    p.tls = *std::move(tls);
+    credentials = p.tls->Credentials();
+  }
+  builder.AddListeningPort(ToString(*listen), credentials, &p.grpc_address.port);
   p.grpc = builder.BuildAndStart();
   if (p.grpc == nullptr || p.grpc_address.port == 0) {
     return absl::UnavailableError(
@@ -207,15 +231,44 @@ void Server::SetProjects(ProjectDefaults projects) {
   parts_->runs->SetProjects(std::move(projects));
 }
 
-void Server::Tick() { parts_->monitor->Tick(); }
+absl::StatusOr<std::size_t> Server::ReadTokensAgain() {
+  Parts& p = *parts_;
+  if (p.tokens.empty()) return 0;
+  absl::StatusOr<std::vector<Token>> tokens = ReadTokens(p.tokens);
+  if (!tokens.ok()) return tokens.status();
+  const std::size_t count = tokens->size();
+  p.access->SetTokens(*std::move(tokens));
+  p.streams.Recheck(*p.access);
+  return count;
+}
+
+void Server::ReloadSecrets() {
+  Parts& p = *parts_;
+  if (!p.tokens.empty()) {
+    const absl::StatusOr<std::size_t> tokens = ReadTokensAgain();
+    Log(tokens.ok() ? LogLevel::kInfo : LogLevel::kError, "tokens read again",
+        {{"tokens", tokens.value_or(0)}, {"result", tokens.status().ToString()}});
+  }
+  if (p.tls != nullptr) {
+    const absl::Status status = p.tls->Reload(p.clock->Now());
+    Log(status.ok() ? LogLevel::kInfo : LogLevel::kError, "certificates read again",
+        {{"expires",
+          absl::FormatTime(absl::RFC3339_sec, p.tls->expire_time(), absl::UTCTimeZone())},
+         {"result", status.ToString()}});
+  }
+}
+
+void Server::Tick() {
+  parts_->monitor->Tick();
+  parts_->streams.Recheck(*parts_->access);
+}
 
 void Server::Stop() {
   if (parts_ == nullptr) return;
   Parts& p = *parts_;
   p.api->SetReady(false);
   if (p.grpc != nullptr) SetHealth(*p.grpc, false);
-  p.ingest_service->Stop();
-  p.query_service->Stop();
+  p.streams.StopAll();
   p.monitor->Drain();
   if (p.grpc != nullptr) p.grpc->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   p.grpc.reset();

@@ -23,6 +23,10 @@ class Server {
 
   // Defaults of projects, for runs that are created or updated from now on.
   void SetProjects(ProjectDefaults projects);
+  // Reads the tokens and the certificates again. Streams of tokens that are gone are ended;
+  // connections stay. What cannot be read leaves what was there before, each of the two by itself;
+  // the log says what became of them.
+  void ReloadSecrets();
   // Housekeeping; to be called about once a second.
   void Tick();
   // Sends Draining on all streams, persists everything, ends all RPCs. Once.
@@ -32,6 +36,7 @@ class Server {
   struct Parts;
   explicit Server(std::unique_ptr<Parts> parts);
   absl::Status Listen(const Config& config);
+  absl::StatusOr<std::size_t> ReadTokensAgain();
   std::unique_ptr<Parts> parts_;
 };
 

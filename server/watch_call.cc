@@ -7,32 +7,40 @@
 
 namespace dimwatch::server {
 
-WatchCall::WatchCall(const v1::WatchRunRequest& request, QueryHandlers& query_handlers,
-                     Monitor& monitor, ThreadPool& handlers, OpenStreams& open)
-    : query_handlers_(query_handlers),
-      monitor_(monitor),
-      handlers_(handlers),
-      open_(open),
-      run_id_(request.run_id()),
+WatchCall::WatchCall(Principal principal, const v1::WatchRunRequest& request,
+                     const WatchContext& context)
+    : Stoppable(std::move(principal)),
+      context_(context),
+      request_(request),
       cursor_(request.after_cursor()) {}
 
-WatchCall* WatchCall::Start(const v1::WatchRunRequest& request, QueryHandlers& query_handlers,
-                            Monitor& monitor, ThreadPool& handlers, OpenStreams& open) {
-  std::shared_ptr<WatchCall> call(new WatchCall(request, query_handlers, monitor, handlers, open));
+WatchCall* WatchCall::Start(const grpc::CallbackServerContext& grpc_context,
+                            const v1::WatchRunRequest& request, const WatchContext& context) {
+  absl::StatusOr<Principal> principal = context.access.Authenticate(grpc_context);
+  std::shared_ptr<WatchCall> call(
+      new WatchCall(principal.ok() ? *principal : Principal(), request, context));
   call->self_ = call;
-  open.Add(call);
-  handlers.Submit([call] { call->Begin(); });
+  context.open.Add(call);
+  if (principal.ok()) {
+    context.handlers.Submit([call] { call->Begin(); });
+  } else {
+    call->Revoke(principal.status());
+  }
   return call.get();
 }
 
 void WatchCall::Begin() {
-  if (cursor_ < 0) {
+  absl::Status status = context_.access.Authorize(principal(), request_);
+  if (status.ok() && cursor_ < 0) {
+    status = InvalidField("after_cursor", "is negative; 0 and greater are allowed");
+  }
+  if (!status.ok()) {
     const std::lock_guard lock(mutex_);
-    FinishOnce(InvalidField("after_cursor", "is negative; 0 and greater are allowed"));
+    FinishOnce(status);
     return;
   }
   absl::StatusOr<std::shared_ptr<void>> subscription =
-      monitor_.Subscribe(run_id_, [weak = weak_from_this()] {
+      context_.monitor.Subscribe(request_.run_id(), [weak = weak_from_this()] {
         if (const std::shared_ptr<WatchCall> call = weak.lock()) call->Notify();
       });
   if (!subscription.ok()) {
@@ -56,9 +64,14 @@ void WatchCall::ReadPage() {
     news_ = false;
   }
   // In this order: an ended run gets no events after it was seen to have ended.
-  const absl::StatusOr<bool> ended = query_handlers_.HasEnded(run_id_);
-  TakePage(ended.ok() ? query_handlers_.Events(run_id_, cursor, kWatchPage) : ended.status(),
-           ended.ok() && *ended);
+  const absl::StatusOr<bool> ended = context_.query_handlers.HasEnded(request_.run_id());
+  absl::StatusOr<std::vector<v1::WatchRunResponse>> page =
+      ended.ok() ? context_.query_handlers.Events(request_.run_id(), cursor, kWatchPage)
+                 : ended.status();
+  // Behind the reading: a run may have been deleted and made anew in another project meanwhile.
+  const absl::Status allowed = context_.access.Authorize(principal(), request_);
+  if (!allowed.ok()) page = allowed;
+  TakePage(std::move(page), ended.ok() && *ended);
 }
 
 void WatchCall::TakePage(absl::StatusOr<std::vector<v1::WatchRunResponse>> page, bool ended) {
@@ -102,7 +115,7 @@ void WatchCall::Notify() {
 
 void WatchCall::SubmitRead() {
   reading_ = true;
-  handlers_.Submit([call = shared_from_this()] { call->ReadPage(); });
+  context_.handlers.Submit([call = shared_from_this()] { call->ReadPage(); });
 }
 
 void WatchCall::OnCancel() {
@@ -115,6 +128,11 @@ void WatchCall::Stop() {
   FinishOnce(absl::UnavailableError("the server is shutting down; try again from the last cursor"));
 }
 
+void WatchCall::Revoke(const absl::Status& why) {
+  const std::lock_guard lock(mutex_);
+  FinishOnce(why);
+}
+
 void WatchCall::FinishOnce(absl::Status why) {
   if (finished_) return;
   finished_ = true;
@@ -123,8 +141,8 @@ void WatchCall::FinishOnce(absl::Status why) {
 
 void WatchCall::OnDone() {
   // Off this thread: the monitor may be about to call Notify while it waits for us to unsubscribe.
-  handlers_.Submit([call = shared_from_this()] {
-    call->open_.Remove(call);
+  context_.handlers.Submit([call = shared_from_this()] {
+    call->context_.open.Remove(call);
     std::shared_ptr<void> subscription;
     {
       const std::lock_guard lock(call->mutex_);

@@ -6,7 +6,8 @@
 //     subscription is made before the first read.
 //  2. A slow reader costs one page of events (kWatchPage), and nobody waits for it.
 //  3. It ends with OK when the run has ended and everything was sent, NOT_FOUND when the run is
-//     deleted, UNAVAILABLE when the server stops.
+//     deleted, UNAVAILABLE when the server stops, UNAUTHENTICATED when the token ends. Nothing is
+//     sent before the caller's right to the run was checked, page by page.
 #pragma once
 
 #include <cstddef>
@@ -17,28 +18,38 @@
 #include "absl/status/status.h"
 #include "dimwatch/v1/query.pb.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/access.h"
 #include "server/query_handlers.h"
 #include "server/stoppable.h"
 #include "src/base/thread_pool.h"
 
 namespace dimwatch::server {
 
+// What every watch needs; all outlive it.
+struct WatchContext {
+  QueryHandlers& query_handlers;
+  Monitor& monitor;
+  ThreadPool& handlers;
+  const Access& access;
+  OpenStreams& open;
+};
+
 // Thread-safe. Lives until gRPC is done with it.
 class WatchCall final : public grpc::ServerWriteReactor<v1::WatchRunResponse>,
                         public Stoppable,
                         public std::enable_shared_from_this<WatchCall> {
  public:
-  static WatchCall* Start(const v1::WatchRunRequest& request, QueryHandlers& query_handlers,
-                          Monitor& monitor, ThreadPool& handlers, OpenStreams& open);
+  static WatchCall* Start(const grpc::CallbackServerContext& grpc_context,
+                          const v1::WatchRunRequest& request, const WatchContext& context);
   void Stop() override;
+  void Revoke(const absl::Status& why) override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override;
 
  private:
-  WatchCall(const v1::WatchRunRequest& request, QueryHandlers& query_handlers, Monitor& monitor,
-            ThreadPool& handlers, OpenStreams& open);
+  WatchCall(Principal principal, const v1::WatchRunRequest& request, const WatchContext& context);
 
   // Subscribes and reads the first page; on a handler's thread.
   void Begin();
@@ -51,11 +62,8 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchRunResponse>,
   void SubmitRead();                  // REQUIRES: mutex_ held
   void FinishOnce(absl::Status why);  // REQUIRES: mutex_ held
 
-  QueryHandlers& query_handlers_;
-  Monitor& monitor_;
-  ThreadPool& handlers_;
-  OpenStreams& open_;
-  const std::string run_id_;
+  const WatchContext context_;
+  const v1::WatchRunRequest request_;
   std::shared_ptr<WatchCall> self_;  // until OnDone
 
   std::mutex mutex_;

@@ -12,20 +12,22 @@ namespace dimwatch::cli {
 namespace {
 
 struct FinishOptions {
-  std::string server;
+  ServerOptions server;
   v1::FinishRunRequest request;
   bool failed = false;
   bool json = false;
 };
 
 struct DeleteOptions {
-  std::string server;
+  ServerOptions server;
   v1::DeleteRunRequest request;
   bool yes = false;
 };
 
 absl::Status RunFinish(FinishOptions options) {
-  const Server server(options.server);
+  const absl::StatusOr<Server> connected = Connect(options.server);
+  if (!connected.ok()) return connected.status();
+  const Server& server = *connected;
   options.request.set_failed(options.failed);
   const auto response = Call(server, *server.runs, &v1::RunService::Stub::FinishRun,
                              options.request, options.request.run_id());
@@ -45,7 +47,9 @@ absl::Status RunDelete(const DeleteOptions& options) {
     return absl::FailedPreconditionError("deleting '" + options.request.run_id() +
                                          "' cannot be undone; say --yes");
   }
-  const Server server(options.server);
+  const absl::StatusOr<Server> connected = Connect(options.server);
+  if (!connected.ok()) return connected.status();
+  const Server& server = *connected;
   return Call(server, *server.runs, &v1::RunService::Stub::DeleteRun, options.request,
               options.request.run_id())
       .status();
@@ -57,7 +61,7 @@ void AddFinishCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<FinishOptions>();
   CLI::App* command = app.add_subcommand("finish", "End a run that its job did not end");
   command->add_option("run", *options->request.mutable_run_id())->required();
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command->add_flag("--failed", options->failed, "the job failed");
   command->add_flag("--json", options->json, "one JSON object");
   command->callback([options, &action] { action = [options] { return RunFinish(*options); }; });
@@ -67,7 +71,7 @@ void AddDeleteCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<DeleteOptions>();
   CLI::App* command = app.add_subcommand("delete", "Delete a run and everything kept of it");
   command->add_option("run", *options->request.mutable_run_id())->required();
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command->add_flag("--yes", options->yes, "really");
   command->callback([options, &action] { action = [options] { return RunDelete(*options); }; });
 }

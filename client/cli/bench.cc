@@ -21,7 +21,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 struct Options {
-  std::string server;
+  ServerOptions server;
   int runs = 1;
   int probes = 1;
   int rows = 1024;
@@ -69,13 +69,13 @@ std::string RandomComponents(std::size_t count, v1::DType dtype) {
 // One run on one stream.
 class Job {
  public:
-  Job(const Options& options, std::string run_id)
-      : options_(options), run_id_(std::move(run_id)), server_(options.server) {}
+  Job(const Options& options, const Server& server, std::string run_id)
+      : options_(options), run_id_(std::move(run_id)), server_(server) {}
 
   absl::Status Run() {
     if (absl::Status status = Create(); !status.ok()) return status;
     grpc::ClientContext context;
-    context.AddMetadata("dimwatch-run", run_id_);
+    server_.Introduce(context, run_id_);
     const auto stream = server_.ingest->Ingest(&context);
     v1::IngestRequest hello;
     hello.mutable_hello()->set_run_id(run_id_);
@@ -179,7 +179,7 @@ class Job {
 
   const Options& options_;
   const std::string run_id_;
-  const Server server_;
+  const Server& server_;
   std::mutex mutex_;
   std::condition_variable room_;
   std::map<std::int64_t, SteadyClock::time_point> sent_;  // guarded by mutex_
@@ -221,12 +221,14 @@ void Print(const Options& options, Result& total) {
 }
 
 absl::Status RunBench(const Options& options) {
+  const absl::StatusOr<Server> server = Connect(options.server);
+  if (!server.ok()) return server.status();
   const std::string prefix = "bench-" + std::to_string(std::random_device{}()) + "-";
   std::vector<std::unique_ptr<Job>> jobs;
   std::vector<absl::Status> statuses(static_cast<std::size_t>(options.runs));
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < statuses.size(); ++i) {
-    jobs.push_back(std::make_unique<Job>(options, prefix + std::to_string(i)));
+    jobs.push_back(std::make_unique<Job>(options, *server, prefix + std::to_string(i)));
     threads.emplace_back([&statuses, i, job = jobs.back().get()] { statuses[i] = job->Run(); });
   }
   for (std::thread& thread : threads) thread.join();
@@ -251,7 +253,7 @@ void AddBenchCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "bench", "Send random samples to a server and measure; the runs are deleted at the end");
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   const auto number = [command](const char* name, int& value, const char* help) {
     command->add_option(name, value, help)->check(CLI::PositiveNumber)->capture_default_str();
   };

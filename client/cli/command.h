@@ -18,6 +18,7 @@ using Action = std::function<absl::Status()>;
 void AddEstimateCommand(CLI::App& app, Action& action);
 void AddAttentionCommand(CLI::App& app, Action& action);
 void AddReplayCommand(CLI::App& app, Action& action);
+void AddTokenCommand(CLI::App& app, Action& action);
 
 // With one.
 void AddRunsCommand(CLI::App& app, Action& action);

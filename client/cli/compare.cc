@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kSparklineWidth = 40;
 
 struct Options {
-  std::string server;
+  ServerOptions server;
   std::vector<std::string> runs;
   std::string probe;
   std::string scalar;
@@ -76,7 +76,9 @@ absl::Status RunCompare(const Options& options) {
   request.mutable_run_ids()->Add(options.runs.begin(), options.runs.end());
   request.set_probe(options.probe);
   request.set_scalar(options.scalar);
-  const Server server(options.server);
+  const absl::StatusOr<Server> connected = Connect(options.server);
+  if (!connected.ok()) return connected.status();
+  const Server& server = *connected;
   const auto response =
       Call(server, *server.query, &v1::QueryService::Stub::CompareRuns, request, "");
   if (!response.ok()) return response.status();
@@ -104,7 +106,7 @@ void AddCompareCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("compare", "One series of several runs side by side");
   command->add_option("runs", options->runs)->required()->expected(1, 50);
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command->add_option("--probe", options->probe, "the mean LID of this probe");
   command->add_option("--scalar", options->scalar, "this number");
   command->add_flag("--json", options->json, "JSON lines, one per run");

@@ -12,31 +12,36 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/cpp/endpoint.h"
 #include "dimwatch/v1/ingest.grpc.pb.h"
 #include "dimwatch/v1/query.grpc.pb.h"
 #include "dimwatch/v1/run.grpc.pb.h"
 
 namespace dimwatch::cli {
 
-// Adds --server to `command`: by default $DIMWATCH_SERVER, or 127.0.0.1:50051.
-void AddServerOption(CLI::App& command, std::string& server);
+// Adds --server and what else leads to one to `command`; their defaults come from the environment.
+// A token is no option: command lines are seen by everybody on a machine.
+using ServerOptions = client_internal::Endpoint;
+void AddServerOptions(CLI::App& command, ServerOptions& options);
 
 struct Server {
-  explicit Server(std::string server_address);
-
-  std::string address;
+  ServerOptions endpoint;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::RunService::Stub> runs;
   std::unique_ptr<v1::QueryService::Stub> query;
   std::unique_ptr<v1::IngestService::Stub> ingest;
 
+  // Says who asks and, where a request concerns one run, by which key a load balancer routes it.
+  void Introduce(grpc::ClientContext& context, const std::string& run_id) const;
+
   // OK, or what the server (or the network) said, with the address.
   absl::Status ToStatus(const grpc::Status& status) const;
 };
 
-// Sets the deadline of one request and, where it concerns one run, the key that a load balancer
-// routes by.
-void Prepare(grpc::ClientContext& context, const std::string& run_id);
+// Without waiting for an answer. INVALID_ARGUMENT for certificates that cannot be read.
+absl::StatusOr<Server> Connect(const ServerOptions& options);
+
+inline constexpr std::chrono::seconds kCallTimeout{30};
 
 // One request and its response.
 template <typename Stub, typename Request, typename Response>
@@ -45,7 +50,8 @@ absl::StatusOr<Response> Call(const Server& server, Stub& stub,
                                                            Response*),
                               const Request& request, const std::string& run_id) {
   grpc::ClientContext context;
-  Prepare(context, run_id);
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  server.Introduce(context, run_id);
   Response response;
   const absl::Status status = server.ToStatus((stub.*method)(&context, request, &response));
   if (!status.ok()) return status;

@@ -20,7 +20,7 @@ namespace {
 using Query = v1::QueryService::Stub;
 
 struct Options {
-  std::string server;
+  ServerOptions server;
   std::string run_id;
   std::string format;
   std::string out;
@@ -173,7 +173,9 @@ absl::Status Write(const std::string& file, const std::string& text) {
 }
 
 absl::Status RunExport(const Options& options) {
-  const auto history = ReadHistory(Server(options.server), options.run_id);
+  const absl::StatusOr<Server> server = Connect(options.server);
+  if (!server.ok()) return server.status();
+  const auto history = ReadHistory(*server, options.run_id);
   if (!history.ok()) return history.status();
   if (options.format == "csv") return Write(options.out, ToCsv(*history));
   if (options.format == "jsonl") return Write(options.out, ToJsonLines(*history));
@@ -186,7 +188,7 @@ void AddExportCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("export", "Write everything that is known of a run");
   command->add_option("run", options->run_id)->required();
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command
       ->add_option("--format", options->format,
                    "csv, jsonl (the lines of replay --json), or openmetrics (for `promtool tsdb "

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kBarWidth = 32;
 
 struct Options {
-  std::string server;
+  ServerOptions server;
   std::string split;
   v1::GetLayerProfileRequest request;
   bool json = false;
@@ -71,7 +71,9 @@ void PrintTable(const v1::GetLayerProfileResponse& profile) {
 
 absl::Status RunLayers(Options options) {
   if (const absl::Status status = Complete(options); !status.ok()) return status;
-  const Server server(options.server);
+  const absl::StatusOr<Server> connected = Connect(options.server);
+  if (!connected.ok()) return connected.status();
+  const Server& server = *connected;
   const auto response = Call(server, *server.query, &v1::QueryService::Stub::GetLayerProfile,
                              options.request, options.request.run_id());
   if (!response.ok()) return response.status();
@@ -103,7 +105,7 @@ void AddLayersCommand(CLI::App& app, Action& action) {
       ->add_option_function<std::string>(
           "run", [options](const std::string& run) { options->request.set_run_id(run); })
       ->required();
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command->add_option("--split", options->split,
                       "train, validation or other; default: the first that the run watches");
   command

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   dimwatch::cli::AddFinishCommand(app, action);
   dimwatch::cli::AddDeleteCommand(app, action);
   dimwatch::cli::AddBenchCommand(app, action);
+  dimwatch::cli::AddTokenCommand(app, action);
 
   try {
     app.parse(argc, argv);

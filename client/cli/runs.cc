@@ -17,7 +17,7 @@ namespace dimwatch::cli {
 namespace {
 
 struct RunsOptions {
-  std::string server;
+  ServerOptions server;
   v1::ListRunsRequest request;
   std::vector<std::string> states;
   std::vector<std::string> labels;
@@ -26,7 +26,7 @@ struct RunsOptions {
 };
 
 struct ShowOptions {
-  std::string server;
+  ServerOptions server;
   std::string run_id;
   bool json = false;
 };
@@ -74,8 +74,9 @@ absl::StatusOr<std::vector<v1::Run>> ListRuns(const Server& server, v1::ListRuns
 
 absl::Status RunRuns(RunsOptions options) {
   if (const absl::Status status = Complete(options); !status.ok()) return status;
-  const auto runs =
-      ListRuns(Server(options.server), options.request, static_cast<std::size_t>(options.limit));
+  const absl::StatusOr<Server> server = Connect(options.server);
+  if (!server.ok()) return server.status();
+  const auto runs = ListRuns(*server, options.request, static_cast<std::size_t>(options.limit));
   if (!runs.ok()) return runs.status();
   const bool colored = StdoutIsColored();
   Table table(
@@ -118,7 +119,9 @@ void PrintHeader(const v1::Run& run, bool colored) {
 }
 
 absl::Status RunShow(const ShowOptions& options) {
-  const Server server(options.server);
+  const absl::StatusOr<Server> connected = Connect(options.server);
+  if (!connected.ok()) return connected.status();
+  const Server& server = *connected;
   v1::GetRunRequest request;
   request.set_run_id(options.run_id);
   const auto response =
@@ -160,7 +163,7 @@ absl::Status RunShow(const ShowOptions& options) {
 void AddRunsCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<RunsOptions>();
   CLI::App* command = app.add_subcommand("runs", "List the runs of a server, newest first");
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command->add_option_function<std::string>(
       "--project", [options](const std::string& name) { options->request.set_project(name); },
       "only of this project");
@@ -177,7 +180,7 @@ void AddShowCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<ShowOptions>();
   CLI::App* command = app.add_subcommand("show", "What is known about one run now");
   command->add_option("run", options->run_id)->required();
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command->add_flag("--json", options->json, "one JSON object");
   command->callback([options, &action] { action = [options] { return RunShow(*options); }; });
 }

@@ -28,7 +28,7 @@ constexpr std::size_t kColumns = 80;
 constexpr std::size_t kLines = 23;
 
 struct Options {
-  std::string server;
+  ServerOptions server;
   v1::WatchRunRequest request;
   bool json = false;
 };
@@ -165,9 +165,11 @@ std::unique_ptr<Watcher> MakeWatcher(const Options& options) {
 }
 
 absl::Status RunWatch(const Options& options) {
-  const Server server(options.server);
+  const absl::StatusOr<Server> connected = Connect(options.server);
+  if (!connected.ok()) return connected.status();
+  const Server& server = *connected;
   grpc::ClientContext context;
-  context.AddMetadata("dimwatch-run", options.request.run_id());
+  server.Introduce(context, options.request.run_id());
   const auto stream = server.query->WatchRun(&context, options.request);
   {
     const std::unique_ptr<Watcher> watcher = MakeWatcher(options);
@@ -184,7 +186,7 @@ void AddWatchCommand(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "watch", "Follow a run until it ends: a live table on a terminal, lines elsewhere");
   command->add_option("run", *options->request.mutable_run_id())->required();
-  AddServerOption(*command, options->server);
+  AddServerOptions(*command, options->server);
   command->add_option_function<std::int64_t>(
       "--after", [options](std::int64_t cursor) { options->request.set_after_cursor(cursor); },
       "only events behind this cursor (default 0: the whole history, then live)");

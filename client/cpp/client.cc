@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <exception>
 #include <limits>
@@ -14,11 +13,6 @@
 namespace dimwatch {
 inline namespace client_v1 {
 namespace {
-
-std::string DefaultServer() {
-  const char* server = std::getenv("DIMWATCH_SERVER");
-  return server != nullptr && *server != '\0' ? server : "127.0.0.1:50051";
-}
 
 // "20261121-234500-1f2e3d4c".
 std::string NewRunId() {
@@ -156,8 +150,10 @@ void Probe::Log(const void* data, std::int64_t rows, std::int64_t dim, std::int6
 Run::Run(std::shared_ptr<Sender> sender) : sender_(std::move(sender)) {}
 
 Run Run::Start(RunOptions options) {
-  std::string server = options.server.empty() ? DefaultServer() : options.server;
-  return Run(std::make_shared<Sender>(std::move(server), ToProto(options), options.queue_bytes,
+  client_internal::Endpoint endpoint =
+      client_internal::WithEnvironment({options.server, options.token, options.tls.roots,
+                                        options.tls.client_certificate, options.tls.client_key});
+  return Run(std::make_shared<Sender>(std::move(endpoint), ToProto(options), options.queue_bytes,
                                       std::move(options.on_warning)));
 }
 

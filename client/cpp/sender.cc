@@ -20,11 +20,11 @@ constexpr milliseconds kConnectTimeout{500};
 constexpr int kKeepaliveMs = 330'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
+grpc::ChannelArguments ChannelArguments() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+  return arguments;
 }
 
 bool IsFinal(grpc::StatusCode code, bool welcomed) {
@@ -51,16 +51,21 @@ std::int64_t NanosecondsSince1970() {
 
 }  // namespace
 
-Sender::Sender(std::string server, v1::Run run, std::int64_t queue_bytes,
+Sender::Sender(client_internal::Endpoint endpoint, v1::Run run, std::int64_t queue_bytes,
                std::function<void(const std::string&)> on_warning)
-    : server_(std::move(server)),
+    : endpoint_(std::move(endpoint)),
       run_id_(run.run_id()),
       epoch_(NanosecondsSince1970()),
       pid_(getpid()),
       on_warning_(std::move(on_warning)),
-      channel_(MakeChannel(server_)),
       run_(std::move(run)),
       queue_(queue_bytes) {
+  std::string problem;
+  channel_ = client_internal::OpenChannel(endpoint_, ChannelArguments(), problem);
+  if (channel_ == nullptr) {
+    GiveUp(problem);
+    return;
+  }
   runs_ = v1::RunService::NewStub(channel_);
   ingest_ = v1::IngestService::NewStub(channel_);
   try {
@@ -166,7 +171,7 @@ bool Sender::Finish(milliseconds timeout, bool failed) {
   const bool timed_out = phase_ == Phase::kFinishing;
   lock.unlock();
   if (timed_out) {
-    Warn("finish", "run '" + run_id_ + "' was not finished on " + server_ + " within " +
+    Warn("finish", "run '" + run_id_ + "' was not finished on " + endpoint_.server + " within " +
                        std::to_string(timeout.count()) + " ms; what is queued is lost");
   }
   Close();
@@ -233,7 +238,7 @@ void Sender::HandleFailure(const grpc::Status& status, bool welcomed) {
     const std::lock_guard lock(mutex_);
     if (!LiveLocked()) return;
   }
-  Warn("connection", "no connection to " + server_ + " (" + status.error_message() +
+  Warn("connection", "no connection to " + endpoint_.server + " (" + status.error_message() +
                          "); everything is kept and sent later, up to the size of the queue");
 }
 

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "client/cpp/endpoint.h"
 #include "client/cpp/send_queue.h"
 #include "dimwatch/client.h"
 #include "dimwatch/v1/ingest.grpc.pb.h"
@@ -26,7 +27,7 @@ inline namespace client_v1 {
 // Thread-safe. In a forked child every call returns at once.
 class Sender {
  public:
-  Sender(std::string server, v1::Run run, std::int64_t queue_bytes,
+  Sender(client_internal::Endpoint endpoint, v1::Run run, std::int64_t queue_bytes,
          std::function<void(const std::string&)> on_warning);
   // Ends the thread; what is queued is lost.
   ~Sender();
@@ -84,12 +85,12 @@ class Sender {
   bool Enter(grpc::ClientContext& context);
   void Leave();
 
-  const std::string server_;
+  const client_internal::Endpoint endpoint_;
   const std::string run_id_;
   const std::int64_t epoch_;
   const pid_t pid_;
   const std::function<void(const std::string&)> on_warning_;
-  const std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::RunService::StubInterface> runs_;
   std::unique_ptr<v1::IngestService::StubInterface> ingest_;
   std::atomic<bool> should_stop_{false};

@@ -21,6 +21,7 @@ constexpr std::int64_t kDefaultMaxBatchBytes = 4 << 20;
 
 bool Sender::Enter(grpc::ClientContext& context) {
   context.AddMetadata("dimwatch-run", run_id_);
+  client_internal::ShowToken(endpoint_, context);
   const std::lock_guard lock(mutex_);
   if (!LiveLocked()) return false;
   context_ = &context;

@@ -8,7 +8,7 @@ sys.path.insert(0, str(TESTS))
 
 from testing_support.processes import BUILD, Server  # noqa: E402
 
-sys.path.insert(0, str(BUILD / "python/dimwatch/_proto"))
+sys.path.insert(0, str(BUILD / "python"))
 
 import pytest  # noqa: E402
 

@@ -9,6 +9,7 @@ SOURCES = sorted((ROOT / "src").rglob("*.h")) + sorted((ROOT / "src").rglob("*.c
 # Which parts each part may include, besides itself.
 ALLOWED = {
     "base": set(),
+    "access": {"base"},
     "knn": {"base"},
     "lid": {"base", "knn"},
     "attention": {"base", "lid"},

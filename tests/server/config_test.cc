@@ -72,8 +72,9 @@ TEST(ConfigTest, EveryOptionIsReadFromEveryOtherSource) {
   ASSERT_TRUE(help.ok() && help->print);
   const ::dimwatch::testing::TempFolder folder;
   for (const std::string name :
-       {"listen", "http", "data-dir", "threads", "log-level", "max-batch-bytes", "max-queue-bytes",
-        "max-window-bytes", "max-runs", "max-probes", "max-series"}) {
+       {"listen", "http", "data-dir", "tokens", "tls-certificate", "tls-key", "tls-client-roots",
+        "threads", "log-level", "max-batch-bytes", "max-queue-bytes", "max-window-bytes",
+        "max-runs", "max-probes", "max-series"}) {
     EXPECT_THAT(*help->print, HasSubstr("--" + name));
     // A table is no value, so the error shows that the key is known.
     EXPECT_THAT(ErrorOf({"--config", FileWith(folder, "[" + name + "]\n")}),
@@ -133,6 +134,27 @@ TEST(ConfigTest, AddressesBeyondLoopbackNeedTheWords) {
   for (const std::string address : {"127.0.0.1:0", "127.8.8.8:1", "[::1]:1", "localhost:1"}) {
     EXPECT_TRUE(With({"--listen", address, "--http", address}).ok()) << address;
   }
+}
+
+TEST(ConfigTest, GrpcMayBeReachedFromElsewhereOnlyWithTlsAndTokens) {
+  const std::vector<std::string> tls = {"--tls-certificate", "c.pem", "--tls-key", "k.pem"};
+  const auto listen = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--listen", "0.0.0.0:1"});
+    return arguments;
+  };
+  EXPECT_THAT(ErrorOf(listen(tls)), HasSubstr("--tokens"));
+  EXPECT_THAT(ErrorOf(listen({"--tokens", "t.json"})), HasSubstr("--tls-certificate"));
+  std::vector<std::string> both = tls;
+  both.insert(both.end(), {"--tokens", "t.json"});
+  EXPECT_TRUE(With(listen(both)).ok());
+  both.insert(both.end(), {"--http", "0.0.0.0:2"});
+  EXPECT_THAT(ErrorOf(listen(both)), HasSubstr("HTTP is not encrypted"));
+}
+
+TEST(ConfigTest, TlsFilesAreGivenTogether) {
+  EXPECT_THAT(ErrorOf({"--tls-certificate", "c.pem"}), HasSubstr("given together"));
+  EXPECT_THAT(ErrorOf({"--tls-key", "k.pem"}), HasSubstr("given together"));
+  EXPECT_THAT(ErrorOf({"--tls-client-roots", "r.pem"}), HasSubstr("needs --tls-certificate"));
 }
 
 TEST(ConfigTest, ErrorsNameTheSourceAndTheValue) {

@@ -6,7 +6,6 @@ import time
 
 import grpc
 
-from dimwatch._channel import open_channel
 from dimwatch.v1 import ingest_pb2, ingest_pb2_grpc, run_pb2, run_pb2_grpc
 
 _CALL_SECONDS = 10
@@ -24,11 +23,11 @@ class Refused(Exception):
 
 
 class Sender:
-    """Owns the connection of one run. `run` is told what arrives through its _on_... methods, on
-    the sender's thread."""
+    """Owns the connection of one run; `open_channel` makes one. `run` is told what arrives through
+    its _on_... methods, on the sender's thread."""
 
-    def __init__(self, server, create_request, outbox, run):
-        self._server, self._outbox, self._run = server, outbox, run
+    def __init__(self, open_channel, create_request, outbox, run):
+        self._open_channel, self._outbox, self._run = open_channel, outbox, run
         self._create_request = create_request
         self._epoch = time.time_ns()
         self._session = None
@@ -75,7 +74,7 @@ class Sender:
         backoff = _FIRST_BACKOFF
         while not self._stopped.is_set():
             try:
-                with open_channel(self._server) as channel:
+                with self._open_channel() as channel:
                     if self._serve(channel):
                         break
             except Refused as error:
@@ -83,7 +82,7 @@ class Sender:
                 self._run._on_refused(str(error))
                 self._outbox.clear()
                 break
-            except grpc.RpcError as error:
+            except (grpc.RpcError, OSError) as error:  # OSError: a certificate cannot be read
                 self.error = error
             if self._stopped.is_set():
                 break

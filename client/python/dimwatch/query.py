@@ -4,7 +4,7 @@ model's layers at one step: dimwatch.query.layer_profile(...)."""
 import dataclasses
 from typing import Dict, List, Optional, Tuple
 
-from dimwatch._channel import open_channel
+from dimwatch._channel import Credentials
 from dimwatch.results import AttentionEstimate, Decision, Estimate, Signal
 from dimwatch.v1 import config_pb2, query_pb2, query_pb2_grpc
 
@@ -42,13 +42,14 @@ class LayerProfile:
     missing_probes: List[str]
 
 
-def layer_profile(server, run_id, split=None, step=None, timeout=30.0):
+def layer_profile(server, run_id, split=None, step=None, timeout=30.0, **credentials):
     """The layers of a run's `split` at `step`; by default of the first split that it watches, at
-    its newest step with an estimate. Raises grpc.RpcError, and ValueError for an unknown split."""
+    its newest step with an estimate. `credentials`: token and tls_..., as for dimwatch.init().
+    Raises grpc.RpcError, and ValueError for an unknown split."""
     request = query_pb2.GetLayerProfileRequest(run_id=run_id, step=step)
     if split is not None:
         request.split = config_pb2.Split.Value(f"SPLIT_{split.upper()}")
-    with open_channel(server) as channel:
+    with Credentials(**credentials).open_channel(server) as channel:
         response = query_pb2_grpc.QueryServiceStub(channel).GetLayerProfile(
             request, timeout=timeout)
     return LayerProfile(
@@ -58,9 +59,10 @@ def layer_profile(server, run_id, split=None, step=None, timeout=30.0):
         list(response.missing_probes))
 
 
-def history(server, run_id, timeout=30.0):
-    """Everything that `server` ("host:port") recorded of a run. Raises grpc.RpcError."""
-    with open_channel(server) as channel:
+def history(server, run_id, timeout=30.0, **credentials):
+    """Everything that `server` ("host:port") recorded of a run. `credentials`: token and tls_...,
+    as for dimwatch.init(). Raises grpc.RpcError."""
+    with Credentials(**credentials).open_channel(server) as channel:
         stub = query_pb2_grpc.QueryServiceStub(channel)
 
         def pages(method, request, field):

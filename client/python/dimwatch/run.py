@@ -12,6 +12,7 @@ import time
 import weakref
 
 from dimwatch import _arrays, _attention, _config
+from dimwatch._channel import Credentials
 from dimwatch._outbox import Attention, Declaration, Outbox, Samples, Scalars
 from dimwatch._recorder import Recorder
 from dimwatch._sender import Sender
@@ -29,7 +30,8 @@ _live_runs = weakref.WeakSet()
 
 def init(project="default", name=None, config=None, *, server=None, run_id=None, labels=None,
          user=None, signals=None, policy=None, record=None, enabled=True, strict=False,
-         max_queue_bytes=256 << 20):
+         max_queue_bytes=256 << 20, token=None, tls_roots=None, tls_client_certificate=None,
+         tls_client_key=None):
     """Starts watching a training job and returns its Run at once.
 
     The connection is made in the background: a server that is absent, slow or lost later costs the
@@ -45,6 +47,12 @@ def init(project="default", name=None, config=None, *, server=None, run_id=None,
     enabled: False makes every call do nothing, for example on all ranks but one. strict: raise
     TypeError or ValueError for bad arguments, here and in every later call; otherwise they are
     warned about once, through the logger "dimwatch", counted in `Run.stats`, and have no effect.
+    token: what lets the job into a server that uses tokens; default DIMWATCH_TOKEN. tls_roots: a
+    PEM file with the authorities that may have signed the server's certificate; the connection then
+    is encrypted, as it is to a server given as "https://host:port", by default with the system's
+    authorities. tls_client_certificate, tls_client_key: PEM files, for a server that wants to know
+    its clients. Their environment: DIMWATCH_TLS_ROOTS, DIMWATCH_TLS_CLIENT_CERTIFICATE,
+    DIMWATCH_TLS_CLIENT_KEY.
     """
     run = Run(strict, max_queue_bytes)
     if not enabled:
@@ -54,7 +62,8 @@ def init(project="default", name=None, config=None, *, server=None, run_id=None,
         message = _config.run_message(
             run_id=run_id or _new_id(name), project=project, name=name, config=config,
             labels=labels, user=user or _user(), signals=signals, policy=policy)
-        run._start(message, _address(server), record)
+        credentials = Credentials(token, tls_roots, tls_client_certificate, tls_client_key)
+        run._start(message, _address(server), credentials, record)
     except Exception as error:
         run._disable()
         run._reject("init", error)
@@ -264,13 +273,14 @@ class Run:
         else:
             self.finish(failed=True, timeout=_EXIT_SECONDS)
 
-    def _start(self, message, server, record):
+    def _start(self, message, server, credentials, record):
         self.id, self.server = message.run_id, server
         if record:
             self._recorder = Recorder(record, self._outbox.max_bytes, self._warn)
         if server:
             request = run_pb2.CreateRunRequest(run=message)
-            self._sender = Sender(server, request, self._outbox, self)
+            self._sender = Sender(functools.partial(credentials.open_channel, server), request,
+                                  self._outbox, self)
         _live_runs.add(self)
 
     def _disable(self):

@@ -89,6 +89,17 @@ struct PolicyOptions {
   std::int64_t warmup_step = 0;
 };
 
+// PEM files, read once. Where one is given here or in the environment, or the server's address
+// begins with "https://", the connection is encrypted.
+struct TlsOptions {
+  // Who may have signed the server's certificate; empty: $DIMWATCH_TLS_ROOTS, or the system's.
+  std::string roots = {};
+  // For a server that wants to know its clients; empty: $DIMWATCH_TLS_CLIENT_CERTIFICATE and
+  // $DIMWATCH_TLS_CLIENT_KEY.
+  std::string client_certificate = {};
+  std::string client_key = {};
+};
+
 struct RunOptions {
   std::string server = {};  // "host:port"; empty: $DIMWATCH_SERVER, or 127.0.0.1:50051
   std::string project = {};
@@ -103,6 +114,8 @@ struct RunOptions {
   // Told once about each kind of trouble (no connection, dropped, rejected, refused), by the thread
   // that meets it: a background thread, or the one in Log. What it throws is swallowed.
   std::function<void(const std::string& message)> on_warning = {};
+  std::string token = {};  // for a server that uses tokens; empty: $DIMWATCH_TOKEN
+  TlsOptions tls = {};
 };
 
 // What a batch carries besides its rows.

@@ -99,6 +99,17 @@ MonitorOptions OptionsOf(const Config& config, const DataFolder& folder, const E
   return options;
 }
 
+// Said once, so that nobody has to guess what keeps others out.
+void LogSecurity(const Config& config) {
+  const bool open = config.tokens.empty() || config.tls.certificate.empty();
+  Log(config.insecure_allow_remote && open ? LogLevel::kWarning : LogLevel::kInfo, "security",
+      {{"tokens", config.tokens.empty() ? "not used" : config.tokens},
+       {"tls", config.tls.certificate.empty()    ? "off"
+               : config.tls.client_roots.empty() ? "on"
+                                                 : "mutual"},
+       {"remote_allowed", config.insecure_allow_remote ? "yes" : "no"}});
+}
+
 void LogDamagedRuns(Monitor& monitor) {
   for (const std::shared_ptr<const RunView>& view : monitor.ListRuns({})) {
     if (view->run.damage.empty()) continue;
@@ -152,6 +163,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   if (!monitor.ok()) return monitor.status();
   p.monitor = *std::move(monitor);
   LogDamagedRuns(*p.monitor);
+  LogSecurity(config);
 
   p.tokens = config.tokens;
   p.access.emplace(clock, [&monitor = *p.monitor](const std::string& run_id) {

@@ -78,6 +78,12 @@ def test_only_those_who_believe_the_authority_talk_to_the_server(tmp_path, files
         assert fails(server.grpc, tls_roots=stranger.roots)
         assert fails("https://" + server.grpc), "the system does not know this authority"
         assert fails(server.grpc), "plain text is not answered"
+        assert 'info security tokens="not used" tls=on remote_allowed=no' in server.output()
+
+
+def test_the_log_warns_of_a_server_that_anybody_may_reach(tmp_path):
+    with Server(tmp_path, "--insecure-allow-remote") as server:
+        assert 'warning security tokens="not used" tls=off remote_allowed=yes' in server.output()
 
 
 def test_a_server_that_wants_certificates_lets_in_only_those_with_one(tmp_path, files, authority, stranger):

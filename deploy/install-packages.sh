@@ -14,6 +14,7 @@ usage: deploy/install-packages.sh GROUP...
   test        quickstart, and what the tests use besides
   bench       peers that the benchmarks compare with
   lint        clang-format, clang-tidy
+  fuzz        clang with libFuzzer (tests/fuzz/run.sh)
 TXT
 }
 
@@ -43,6 +44,7 @@ packages_of() {
         prometheus-alertmanager procps tmux openssl systemd ;;
     bench) echo libfaiss-dev libopenblas-dev ;;
     lint) echo clang-format-14 clang-tidy-14 ;;
+    fuzz) echo clang-14 libclang-rt-14-dev ;;
     *) echo "deploy/install-packages.sh: unknown group '$1'" >&2; usage >&2; exit 2 ;;
   esac
 }

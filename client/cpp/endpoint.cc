@@ -1,5 +1,6 @@
 #include "client/cpp/endpoint.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -39,6 +40,10 @@ Endpoint WithEnvironment(Endpoint endpoint) {
 std::shared_ptr<grpc::Channel> OpenChannel(const Endpoint& endpoint,
                                            const grpc::ChannelArguments& arguments,
                                            std::string& problem) {
+  if (!std::ranges::all_of(endpoint.token, [](char c) { return c > ' ' && c <= '~'; })) {
+    problem = "the token has characters in it that no token has";
+    return nullptr;
+  }
   const bool https = endpoint.server.starts_with(kHttps);
   const std::string address = endpoint.server.substr(https ? kHttps.size() : 0);
   if (!https && endpoint.tls_roots.empty() && endpoint.tls_client_certificate.empty()) {

@@ -20,7 +20,8 @@ struct Endpoint {
 Endpoint WithEnvironment(Endpoint endpoint);
 
 // A channel to the server, encrypted where there are roots or a client certificate, or the address
-// begins with "https://". Null, with `problem` saying why, if a file cannot be read.
+// begins with "https://". Null, with `problem` saying why, if a file cannot be read, or the token
+// is none that gRPC could send: it would end the process.
 std::shared_ptr<grpc::Channel> OpenChannel(const Endpoint& endpoint,
                                            const grpc::ChannelArguments& arguments,
                                            std::string& problem);

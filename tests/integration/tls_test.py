@@ -192,6 +192,8 @@ def test_a_job_in_cpp_is_watched_over_mutual_tls_with_a_token(tmp_path, files, a
         assert done.returncode == 0 and done.stdout.startswith("run example-cpp-"), done.stderr
         refused = train(DIMWATCH_TOKEN=token[:-1] + "g")
         assert refused.returncode == 1 and "is not recorded any more" in refused.stderr
+        broken = train(DIMWATCH_TOKEN=token + "\n")
+        assert broken.returncode == 1 and "characters" in broken.stderr and token not in broken.stderr
         unread = train(DIMWATCH_TLS_CLIENT_KEY=tmp_path / "none.key")
         assert unread.returncode == 1 and "none.key' cannot be read" in unread.stderr
         assert token not in server.output() + done.stderr + refused.stderr

@@ -57,6 +57,9 @@ void AddOptions(CLI::App& app, Config& config) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000}));
   app.add_option("--max-series", config.max_series, "Per-run series on /metrics")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000'000}));
+  app.add_option("--retention-days", config.retention_days,
+                 "Ended runs are deleted after so many days; 0: never")
+      ->check(CLI::Range(std::int64_t{0}, kMaxRetentionDays));
 }
 
 std::string EnvironmentName(const CLI::Option& option) {
@@ -116,11 +119,10 @@ absl::Status ReadSetting(CLI::App& app, const std::string& file, const std::stri
   return Offer(*option, source, *value);
 }
 
-absl::Status ReadProjects(const std::string& file, const toml::node& node,
-                          ProjectDefaults& projects) {
+absl::Status ReadProjects(const std::string& file, const toml::node& node, Projects& projects) {
   std::ostringstream json;
   if (node.is_table()) json << toml::json_formatter{*node.as_table()};
-  absl::StatusOr<ProjectDefaults> read = ParseProjectDefaults(json.str());
+  absl::StatusOr<Projects> read = ParseProjects(json.str());
   if (read.ok()) {
     projects = *std::move(read);
     return absl::OkStatus();
@@ -213,10 +215,11 @@ absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
   app.footer(
       "Every option is also read from the environment (--data-dir: DIMWATCH_DATA_DIR) and from the "
       "file (data_dir = \"...\"). The command line comes first, then the environment, the file, "
-      "the default. The file may also have [projects.NAME.signals] and [projects.NAME.policy]: "
+      "the default. The file may also have [projects.NAME.signals] and [projects.NAME.policy], "
       "what "
-      "runs of a project are judged by. SIGTERM stops the server cleanly; SIGHUP reads log-level, "
-      "the projects, the tokens and the certificates again.");
+      "runs of a project are judged by, and [projects.NAME] retention_days. SIGTERM stops the "
+      "server cleanly; SIGHUP reads log-level, retention-days, the projects, the tokens and the "
+      "certificates again.");
   app.option_defaults()->always_capture_default();
   app.set_version_flag("--version", VersionLine());
   AddOptions(app, config);

@@ -35,7 +35,8 @@ struct Config {
   std::int64_t max_runs = 1000;             // not ended
   std::int64_t max_probes = 64;             // per run
   std::int64_t max_series = 100'000;        // per-run series on /metrics
-  ProjectDefaults projects;                 // of the file only
+  std::int64_t retention_days = 0;          // of ended runs; 0: forever
+  Projects projects;                        // of the file only
 };
 
 // What the command line asks for instead of serving.
@@ -48,7 +49,8 @@ struct Configured {
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 
 // Every option --some-name is also DIMWATCH_SOME_NAME and some-name (or some_name) at the top level
-// of the TOML file, which may also have tables [projects.NAME.signals] and [projects.NAME.policy].
+// of the TOML file, which may also have tables [projects.NAME.signals] and [projects.NAME.policy],
+// and retention_days in [projects.NAME].
 // INVALID_ARGUMENT says which option of which source was wrong and why.
 absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
                                      const Environment& environment);

@@ -56,7 +56,7 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Lock(const std::filesyst
 }
 
 DataFolder::DataFolder(std::filesystem::path folder, int lock)
-    : folder_(std::move(folder)), lock_(lock) {}
+    : files_{std::move(folder)}, lock_(lock) {}
 
 DataFolder::~DataFolder() { close(lock_); }
 

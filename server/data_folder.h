@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "src/store/data_files.h"
 
 namespace dimwatch::server {
 
@@ -18,14 +19,14 @@ class DataFolder {
   DataFolder(const DataFolder&) = delete;
   DataFolder& operator=(const DataFolder&) = delete;
 
-  std::filesystem::path database() const { return folder_ / "dimwatch.db"; }
-  std::filesystem::path logs() const { return folder_ / "runs"; }
-  std::filesystem::path engine_costs() const { return folder_ / "engine-costs.json"; }
+  std::filesystem::path database() const { return files_.database(); }
+  std::filesystem::path logs() const { return files_.logs(); }
+  std::filesystem::path engine_costs() const { return files_.engine_costs(); }
 
  private:
   DataFolder(std::filesystem::path folder, int lock);
 
-  std::filesystem::path folder_;
+  DataFiles files_;
   int lock_;  // file descriptor
 };
 

@@ -29,7 +29,7 @@ void Reload(Server& server, const std::vector<std::string>& arguments) {
   const absl::StatusOr<Configured> configured = Configure(arguments, FromProcess);
   if (configured.ok()) {
     SetLogLevel(configured->config.log_level);
-    server.SetProjects(configured->config.projects);
+    server.SetProjects(configured->config);
   }
   Log(configured.ok() ? LogLevel::kInfo : LogLevel::kError, "configuration read again",
       {{"result", configured.status().ToString()}});

@@ -83,6 +83,9 @@ void WriteState(const MonitorStats& stats, Writer& writer) {
   writer.Gauge("dimwatch_active_runs", "Runs that have not ended.", stats.active_runs);
   writer.Gauge("dimwatch_active_probes", "Probes of runs that have not ended.",
                stats.active_probes);
+  writer.Gauge("dimwatch_damaged_runs", "Runs that are set aside, read-only.", stats.damaged_runs);
+  writer.Counter("dimwatch_expired_runs_total", "Runs deleted because of their age.",
+                 stats.expired_runs);
   writer.Counter("dimwatch_store_errors_total", "Failed operations of the store.",
                  stats.store_errors);
   writer.Gauge("dimwatch_build_info", "Always 1; what is running is in the labels.", 1,
@@ -128,6 +131,15 @@ void ServerMetrics::SetEngineCosts(const EngineCosts& costs) {
   set("exact", "pair_component", costs.exact_component);
   set("hnsw", "row", costs.graph_row);
   set("hnsw", "row_component", costs.graph_component);
+}
+
+void ServerMetrics::SetStoreWasDamaged(bool damaged) {
+  prometheus::BuildGauge()
+      .Name("dimwatch_store_was_damaged")
+      .Help("1 if the store was damaged at the start and set aside.")
+      .Register(registry_)
+      .Add({})
+      .Set(damaged ? 1 : 0);
 }
 
 void ServerMetrics::ObserveEstimate(const EstimateTiming& timing) {

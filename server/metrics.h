@@ -33,6 +33,8 @@ class ServerMetrics : public prometheus::Collectable {
   // Once, at the start.
   void SetEngineCosts(const EngineCosts& costs);
 
+  void SetStoreWasDamaged(bool damaged);
+
   void ObserveEstimate(const EstimateTiming& timing);
   // From the arrival of an item to its durability.
   void ObserveAck(double seconds);

@@ -27,9 +27,21 @@ absl::Status ReadTable(const std::string& name, const json& table, Message& mess
   return absl::InvalidArgumentError(absl::StrCat(name, ".", std::string(valid.message())));
 }
 
-absl::Status ReadProject(const std::string& name, const json& project, v1::RunConfig& config) {
-  for (const auto& [key, table] : project.items()) {
-    const std::string path = absl::StrCat(name, ".", key);
+absl::Status ReadRetention(const std::string& name, const json& days, absl::Duration& retention) {
+  const bool allowed = days.is_number_integer() && days.get<std::int64_t>() >= 0 &&
+                       days.get<std::int64_t>() <= kMaxRetentionDays;
+  if (allowed) {
+    retention = RetentionOf(days.get<std::int64_t>());
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      name, ": a whole number of days up to ", kMaxRetentionDays, " expected, got ", days.dump()));
+}
+
+absl::Status ReadProject(const std::string& project, const json& tables, Projects& projects) {
+  v1::RunConfig& config = projects.defaults[project];
+  for (const auto& [key, table] : tables.items()) {
+    const std::string path = absl::StrCat("projects.", project, ".", key);
     absl::Status status;
     if (key == "signals" && table.is_object()) {
       status = ReadTable(path, table, *config.mutable_signals());
@@ -39,9 +51,11 @@ absl::Status ReadProject(const std::string& name, const json& project, v1::RunCo
         *mode = absl::StrCat("POLICY_MODE_", absl::AsciiStrToUpper(mode->get<std::string>()));
       }
       status = ReadTable(path, policy, *config.mutable_policy());
+    } else if (key == "retention_days") {
+      status = ReadRetention(path, table, projects.retention[project]);
     } else {
-      status = absl::InvalidArgumentError(
-          absl::StrCat(path, " is not known; the tables signals and policy are"));
+      status = absl::InvalidArgumentError(absl::StrCat(
+          path, " is not known; the tables signals and policy and retention_days are"));
     }
     if (!status.ok()) return status;
   }
@@ -50,19 +64,21 @@ absl::Status ReadProject(const std::string& name, const json& project, v1::RunCo
 
 }  // namespace
 
-absl::StatusOr<ProjectDefaults> ParseProjectDefaults(const std::string& text) {
-  const json projects = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!projects.is_object()) return absl::InvalidArgumentError("projects must be a table");
-  ProjectDefaults defaults;
-  for (const auto& [project, tables] : projects.items()) {
+absl::Duration RetentionOf(std::int64_t days) {
+  return days == 0 ? absl::InfiniteDuration() : days * absl::Hours(24);
+}
+
+absl::StatusOr<Projects> ParseProjects(const std::string& text) {
+  const json tables = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!tables.is_object()) return absl::InvalidArgumentError("projects must be a table");
+  Projects projects;
+  for (const auto& [project, table] : tables.items()) {
     const std::string name = absl::StrCat("projects.", project);
     if (absl::Status status = ValidateName(name, project); !status.ok()) return status;
-    if (!tables.is_object()) return absl::InvalidArgumentError(name + " must be a table");
-    if (absl::Status status = ReadProject(name, tables, defaults[project]); !status.ok()) {
-      return status;
-    }
+    if (!table.is_object()) return absl::InvalidArgumentError(name + " must be a table");
+    if (absl::Status status = ReadProject(project, table, projects); !status.ok()) return status;
   }
-  return defaults;
+  return projects;
 }
 
 void ApplyDefaults(const ProjectDefaults& defaults, v1::Run& run) {

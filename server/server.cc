@@ -61,11 +61,12 @@ int ThreadsOf(const Config& config) {
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-absl::StatusOr<std::unique_ptr<Store>> OpenStore(const DataFolder& folder) {
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const DataFolder& folder, ServerMetrics& metrics) {
   SqliteStore::Recovery recovery;
   absl::StatusOr<std::unique_ptr<SqliteStore>> store =
       SqliteStore::Open(folder.database(), &recovery);
   if (!store.ok()) return store.status();
+  metrics.SetStoreWasDamaged(!recovery.message.empty());
   if (!recovery.message.empty()) {
     Log(LogLevel::kError, "the store was damaged",
         {{"problem", recovery.message},
@@ -151,7 +152,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   absl::StatusOr<std::unique_ptr<DataFolder>> folder = DataFolder::Lock(config.data_dir);
   if (!folder.ok()) return folder.status();
   p.folder = *std::move(folder);
-  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(*p.folder);
+  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(*p.folder, p.metrics);
   if (!store.ok()) return store.status();
   p.store = *std::move(store);
   p.pool = std::make_unique<ThreadPool>(threads);
@@ -172,7 +173,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   });
   p.handlers = std::make_unique<ThreadPool>(kHandlerThreads);
   p.runs.emplace(*p.monitor);
-  p.runs->SetProjects(config.projects);
   p.queries.emplace(*p.monitor, *p.store,
                     ServerFacts{clock.Now(), threads, config.max_batch_bytes, config.max_runs});
   p.page.emplace(*p.monitor, p.metrics, config.max_series);
@@ -184,6 +184,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   p.query_service.emplace(*p.queries, *p.monitor, unary, p.streams);
   p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock, costs, *p.access, p.streams);
   std::unique_ptr<Server> server(new Server(std::move(parts)));
+  server->SetProjects(config);
   if (absl::StatusOr<std::size_t> tokens = server->ReadTokensAgain(); !tokens.ok()) {
     return tokens.status();
   }
@@ -239,8 +240,9 @@ Address Server::grpc_address() const { return parts_->grpc_address; }
 
 Address Server::http_address() const { return parts_->http->address(); }
 
-void Server::SetProjects(ProjectDefaults projects) {
-  parts_->runs->SetProjects(std::move(projects));
+void Server::SetProjects(const Config& config) {
+  parts_->runs->SetProjects(config.projects.defaults);
+  parts_->monitor->SetRetention({RetentionOf(config.retention_days), config.projects.retention});
 }
 
 absl::StatusOr<std::size_t> Server::ReadTokensAgain() {
@@ -271,7 +273,12 @@ void Server::ReloadSecrets() {
 }
 
 void Server::Tick() {
-  parts_->monitor->Tick();
+  for (const std::shared_ptr<const RunView>& view : parts_->monitor->Tick()) {
+    Log(LogLevel::kInfo, "a run was older than its retention and is deleted",
+        {{"run", view->run.run_id},
+         {"project", view->run.project},
+         {"ended", absl::FormatTime(*view->run.end_time, absl::UTCTimeZone())}});
+  }
   parts_->streams.Recheck(*parts_->access);
 }
 

@@ -21,8 +21,9 @@ class Server {
   Address grpc_address() const;
   Address http_address() const;
 
-  // Defaults of projects, for runs that are created or updated from now on.
-  void SetProjects(ProjectDefaults projects);
+  // What may change while it serves: defaults of projects, for runs that are created or updated
+  // from now on, and how long ended runs are kept.
+  void SetProjects(const Config& config);
   // Reads the tokens and the certificates again. Streams of tokens that are gone are ended;
   // connections stay. What cannot be read leaves what was there before, each of the two by itself;
   // the log says what became of them.

@@ -19,6 +19,7 @@ void AddEstimateCommand(CLI::App& app, Action& action);
 void AddAttentionCommand(CLI::App& app, Action& action);
 void AddReplayCommand(CLI::App& app, Action& action);
 void AddTokenCommand(CLI::App& app, Action& action);
+void AddBackupCommand(CLI::App& app, Action& action);
 
 // With one.
 void AddRunsCommand(CLI::App& app, Action& action);

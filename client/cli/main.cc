@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   dimwatch::cli::AddExportCommand(app, action);
   dimwatch::cli::AddFinishCommand(app, action);
   dimwatch::cli::AddDeleteCommand(app, action);
+  dimwatch::cli::AddBackupCommand(app, action);
   dimwatch::cli::AddBenchCommand(app, action);
   dimwatch::cli::AddTokenCommand(app, action);
 

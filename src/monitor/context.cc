@@ -18,6 +18,7 @@ void Counters::Read(MonitorStats& stats) const {
   stats.bytes = bytes_;
   stats.batches = batches_;
   stats.store_errors = store_errors_;
+  stats.expired_runs = expired_runs_;
   const std::lock_guard lock(mutex_);
   stats.rejected_rows = rejected_rows_;
 }

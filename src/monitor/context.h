@@ -21,6 +21,7 @@ class Counters {
   void CountBatch(std::int64_t rows, std::int64_t bytes);
   void CountRejectedRows(const std::string& reason, std::int64_t rows);
   void CountStoreError() { ++store_errors_; }
+  void CountExpiredRun() { ++expired_runs_; }
   // Fills the counters of `stats`.
   void Read(MonitorStats& stats) const;
 
@@ -29,6 +30,7 @@ class Counters {
   std::atomic<std::int64_t> bytes_{0};
   std::atomic<std::int64_t> batches_{0};
   std::atomic<std::int64_t> store_errors_{0};
+  std::atomic<std::int64_t> expired_runs_{0};
   mutable std::mutex mutex_;
   std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
 };

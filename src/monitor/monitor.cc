@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/names.h"
 #include "src/monitor/context.h"
+#include "src/monitor/purger.h"
 #include "src/monitor/run_actor.h"
 #include "src/monitor/run_rules.h"
 #include "src/monitor/stored_run.h"
@@ -16,6 +17,8 @@ namespace dimwatch {
 namespace {
 
 using ActorPtr = std::shared_ptr<RunActor>;
+
+constexpr std::size_t kExpiredPerTick = 16;
 
 bool HasEnded(const RunRecord& run) {
   return run.state == RunState::kFinished || run.state == RunState::kFailed;
@@ -38,7 +41,8 @@ class MonitorImpl final : public Monitor {
  public:
   MonitorImpl(MonitorOptions options, Store& store, ThreadPool& pool, const Clock& clock,
               EstimateObserver observer)
-      : context_{std::move(options), store, pool, clock, std::move(observer), {}, {}} {}
+      : context_{std::move(options), store, pool, clock, std::move(observer), {}, {}},
+        purger_(store, pool, context_.counters) {}
   ~MonitorImpl() override { Drain(); }
 
   absl::Status Load();
@@ -55,7 +59,8 @@ class MonitorImpl final : public Monitor {
   absl::StatusOr<std::shared_ptr<void>> Subscribe(const std::string& run_id,
                                                   std::function<void()> notify) override;
   MonitorSnapshot Snapshot() override;
-  void Tick() override;
+  void SetRetention(Retention retention) override;
+  std::vector<ViewPtr> Tick() override;
   void Drain() override;
 
  private:
@@ -63,17 +68,22 @@ class MonitorImpl final : public Monitor {
   std::vector<ActorPtr> Actors() const;
   absl::StatusOr<Created> Existing(RunActor& actor, const RunRecord& wanted) const;
   absl::StatusOr<ActorPtr> Make(RunRecord run);
+  // Ended runs beyond their retention, at most kExpiredPerTick.
+  std::vector<ViewPtr> Expired() const;
 
   MonitorContext context_;
+  Purger purger_;
   std::mutex create_mutex_;  // one run is created or deleted at a time; taken before mutex_
   mutable std::mutex mutex_;
   std::map<std::string, ActorPtr> runs_;  // guarded by mutex_
+  Retention retention_;                   // guarded by mutex_
   bool draining_ = false;                 // guarded by mutex_
 };
 
 absl::Status MonitorImpl::Load() {
   absl::StatusOr<std::vector<RunRecord>> records = context_.store.LoadRuns();
   if (!records.ok()) return records.status();
+  TidyLogs(context_.options.log_folder, *records);
   std::vector<ActorPtr> actors(records->size());
   context_.pool.ParallelFor(actors.size(), [&](std::size_t i) {
     RunRecord& run = (*records)[i];
@@ -85,6 +95,7 @@ absl::Status MonitorImpl::Load() {
     const std::string run_id = actor->view()->run.run_id;
     runs_.emplace(run_id, std::move(actor));
   }
+  purger_.Start();
   return absl::OkStatus();
 }
 
@@ -220,6 +231,7 @@ absl::Status MonitorImpl::DeleteRun(const std::string& run_id) {
   const absl::StatusOr<ActorPtr> actor = Find(run_id);
   if (!actor.ok()) return actor.status();
   if (absl::Status s = (*actor)->Delete(); !s.ok()) return s;
+  purger_.Start();
   const std::lock_guard lock(mutex_);
   runs_.erase(run_id);
   return absl::OkStatus();
@@ -254,6 +266,7 @@ MonitorSnapshot MonitorImpl::Snapshot() {
     stats.queued_bytes += actor->queued_bytes();
     stats.window_bytes += actor->window_bytes();
     stats.log_bytes += actor->log_bytes();
+    stats.damaged_runs += view->run.damage.empty() ? 0 : 1;
     if (IsActive(view->run)) {
       ++stats.active_runs;
       stats.active_probes += static_cast<std::int64_t>(view->run.probes.size());
@@ -266,8 +279,38 @@ MonitorSnapshot MonitorImpl::Snapshot() {
   return snapshot;
 }
 
-void MonitorImpl::Tick() {
+void MonitorImpl::SetRetention(Retention retention) {
+  const std::lock_guard lock(mutex_);
+  retention_ = std::move(retention);
+}
+
+std::vector<ViewPtr> MonitorImpl::Expired() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ViewPtr> expired;
+  for (const auto& [run_id, actor] : runs_) {
+    ViewPtr view = actor->view();
+    if (!view->run.end_time) continue;
+    const auto own = retention_.of_project.find(view->run.project);
+    const absl::Duration kept =
+        own == retention_.of_project.end() ? retention_.by_default : own->second;
+    if (context_.clock.Now() - *view->run.end_time > kept) expired.push_back(std::move(view));
+    if (expired.size() == kExpiredPerTick) break;
+  }
+  return expired;
+}
+
+std::vector<ViewPtr> MonitorImpl::Tick() {
   for (const ActorPtr& actor : Actors()) actor->Tick();
+  std::vector<ViewPtr> deleted;
+  for (ViewPtr& view : Expired()) {
+    if (!DeleteRun(view->run.run_id).ok()) {
+      context_.counters.CountStoreError();
+      break;
+    }
+    context_.counters.CountExpiredRun();
+    deleted.push_back(std::move(view));
+  }
+  return deleted;
 }
 
 void MonitorImpl::Drain() {
@@ -279,6 +322,7 @@ void MonitorImpl::Drain() {
   const std::vector<ActorPtr> actors = Actors();
   for (const ActorPtr& actor : actors) actor->BeginDrain();
   for (const ActorPtr& actor : actors) actor->AwaitDrained();
+  purger_.Stop();
   context_.dispatcher.Flush();
 }
 

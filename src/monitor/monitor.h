@@ -32,6 +32,12 @@ struct MonitorOptions {
   absl::Duration linger = absl::Minutes(10);         // an ended run stays in Snapshot() so long
 };
 
+// How long ended runs are kept, from their end on.
+struct Retention {
+  absl::Duration by_default = absl::InfiniteDuration();
+  std::map<std::string, absl::Duration> of_project;
+};
+
 // A run with all there is to say about its present.
 struct RunView {
   RunRecord run;
@@ -48,6 +54,7 @@ struct RunView {
 struct MonitorStats {
   std::int64_t active_runs = 0;
   std::int64_t active_probes = 0;
+  std::int64_t damaged_runs = 0;      // set aside (RunRecord::damage)
   std::int64_t estimate_backlog = 0;  // items queued behind estimates
   std::int64_t queued_bytes = 0;
   std::int64_t window_bytes = 0;
@@ -56,6 +63,7 @@ struct MonitorStats {
   std::int64_t bytes = 0;
   std::int64_t batches = 0;
   std::int64_t store_errors = 0;
+  std::int64_t expired_runs = 0;  // deleted because of their age
   std::map<std::string, std::int64_t>
       rejected_rows;  // by reason: "nonfinite", "invalid_argument", ...
 };
@@ -164,8 +172,11 @@ class Monitor {
                                                           std::function<void()> notify) = 0;
 
   virtual MonitorSnapshot Snapshot() = 0;
-  // Housekeeping by the clock: stalled and stale runs. To be called about once a second.
-  virtual void Tick() = 0;
+  // Kept from the next Tick on; before, everything is.
+  virtual void SetRetention(Retention retention) = 0;
+  // Housekeeping by the clock: stalled and stale runs; ended runs that are older than their
+  // retention are deleted, a few at a time, and returned. To be called about once a second.
+  virtual std::vector<std::shared_ptr<const RunView>> Tick() = 0;
   // Ends all sessions, finishes what is being estimated, commits, and returns. Nothing acknowledged
   // is lost: what is still queued is in the logs.
   virtual void Drain() = 0;

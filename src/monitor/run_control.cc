@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/names.h"
 #include "src/monitor/run_actor.h"
+#include "src/monitor/stored_run.h"
+#include "src/store/log_hold.h"
 
 namespace dimwatch {
 
@@ -92,10 +94,16 @@ absl::Status RunActor::Delete() {
   std::deque<Task> left;
   const absl::Status gone =
       absl::NotFoundError(absl::StrCat("run ", Quoted(run_id_), " was deleted"));
+  const auto deleted_folder = DeletedLogFolder(context_.options.log_folder, run_id_);
   {
     const std::scoped_lock lock(commit_mutex_, mutex_);
+    std::error_code error;  // there may be no log
+    std::filesystem::rename(log_folder(), deleted_folder, error);
     absl::Status removed = context_.store.DeleteRun(run_id_);
-    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    if (!removed.ok() && !absl::IsNotFound(removed)) {
+      std::filesystem::rename(deleted_folder, log_folder(), error);
+      return removed;
+    }
     deleted_ = true;
     left.swap(queue_);
     queued_items_ = queued_bytes_ = 0;
@@ -103,9 +111,10 @@ absl::Status RunActor::Delete() {
     log_bytes_ = 0;
     if (session_) session_->End(gone);
     session_.reset();
-    std::error_code leftover;  // is emptied when a run of this id is created
-    std::filesystem::remove_all(log_folder(), leftover);
   }
+  std::error_code leftover;  // is removed at the next start
+  const auto hold = LogHold::ToRemove(context_.options.log_folder);
+  if (hold.ok()) std::filesystem::remove_all(deleted_folder, leftover);
   for (const Task& task : left) {
     if (task.done) task.done(gone);
   }

@@ -9,6 +9,7 @@
 #include "src/monitor/item_group.h"
 #include "src/monitor/run_actor.h"
 #include "src/monitor/stored_run.h"
+#include "src/store/log_hold.h"
 
 namespace dimwatch {
 
@@ -187,8 +188,10 @@ void RunActor::End(const RunRecord& run) {
   const std::lock_guard lock(mutex_);
   log_.reset();
   log_bytes_ = 0;
-  std::error_code leftover;  // is emptied when a run of this id is created
-  std::filesystem::remove_all(log_folder(), leftover);
+  // What is left over is removed at the next start.
+  std::error_code leftover;
+  const auto hold = LogHold::ToRemove(context_.options.log_folder);
+  if (hold.ok()) std::filesystem::remove_all(log_folder(), leftover);
   if (session_) {
     session_->End(absl::FailedPreconditionError(
         absl::StrCat("run ", Quoted(run_id_), " has ended as ", std::string(Name(run.state)))));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -115,12 +116,39 @@ absl::Status ReadLatest(Store& store, RunView& view) {
   return absl::OkStatus();
 }
 
+constexpr const char* kDeleted = "deleted-";
+
+std::filesystem::path FolderOf(const std::filesystem::path& logs, std::string name) {
+  std::ranges::replace(name, '/', '+');
+  return logs / name;
+}
+
 }  // namespace
 
 std::filesystem::path LogFolder(const std::filesystem::path& logs, const std::string& run_id) {
-  std::string name = "run-" + run_id;
-  std::ranges::replace(name, '/', '+');
-  return logs / name;
+  return FolderOf(logs, "run-" + run_id);
+}
+
+std::filesystem::path DeletedLogFolder(const std::filesystem::path& logs,
+                                       const std::string& run_id) {
+  return FolderOf(logs, kDeleted + run_id);
+}
+
+void TidyLogs(const std::filesystem::path& logs, const std::vector<RunRecord>& runs) {
+  std::error_code error;  // what is left over is tried again at the next start
+  for (const RunRecord& run : runs) {
+    const std::filesystem::path live = LogFolder(logs, run.run_id);
+    const std::filesystem::path deleted = DeletedLogFolder(logs, run.run_id);
+    if (std::filesystem::exists(deleted, error) && !std::filesystem::exists(live, error)) {
+      std::filesystem::rename(deleted, live, error);
+    }
+    if (run.end_time) std::filesystem::remove_all(live, error);
+  }
+  std::vector<std::filesystem::path> gone;
+  for (const auto& entry : std::filesystem::directory_iterator(logs, error)) {
+    if (entry.path().filename().string().starts_with(kDeleted)) gone.push_back(entry.path());
+  }
+  for (const std::filesystem::path& folder : gone) std::filesystem::remove_all(folder, error);
 }
 
 absl::StatusOr<std::vector<EventRecord>> ReadHistory(Store& store, const std::string& run_id) {

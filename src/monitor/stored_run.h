@@ -14,6 +14,14 @@ namespace dimwatch {
 // The folder of a run's log: "/" becomes "+", so that it is one folder, whatever the id.
 std::filesystem::path LogFolder(const std::filesystem::path& logs, const std::string& run_id);
 
+// Where the log of a run waits for its removal while the run is being deleted.
+std::filesystem::path DeletedLogFolder(const std::filesystem::path& logs,
+                                       const std::string& run_id);
+
+// Ends what a kill may have interrupted: removes the logs of ended runs, and those whose run was
+// deleted; a log whose run was not is put back. `runs` are all that the store has.
+void TidyLogs(const std::filesystem::path& logs, const std::vector<RunRecord>& runs);
+
 // All events of the run by ascending cursor.
 absl::StatusOr<std::vector<EventRecord>> ReadHistory(Store& store, const std::string& run_id);
 

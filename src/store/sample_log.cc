@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/store/item_codec.h"
+#include "src/store/log_hold.h"
 #include "src/store/log_segment.h"
 #include "src/store/status_macros.h"
 
@@ -174,11 +175,15 @@ absl::Status SampleLog::Impl::Trim(std::int64_t first_needed_seq) {
   const auto needed = std::ranges::find_if(
       closed_, [&](const ClosedSegment& segment) { return segment.last_seq >= first_needed_seq; });
   auto trimmed = needed - closed_.begin();
-  if (needed == closed_.end() && last_seq_ < first_needed_seq && current_->bytes() > kKeepBytes) {
+  const bool all = needed == closed_.end() && last_seq_ < first_needed_seq;
+  const bool with_current = all && current_->bytes() > kKeepBytes;
+  if (trimmed == 0 && !with_current) return absl::OkStatus();
+  const absl::StatusOr<LogHold> hold = LogHold::ToRemove(folder_.parent_path());
+  if (!hold.ok()) return absl::IsUnavailable(hold.status()) ? absl::OkStatus() : hold.status();
+  if (with_current) {
     DIMWATCH_RETURN_IF_ERROR(StartSegment(number_ + 1));
     ++trimmed;
   }
-  if (trimmed == 0) return absl::OkStatus();
   const std::int64_t first = closed_.front().number + trimmed;
   DIMWATCH_RETURN_IF_ERROR(MarkFirst(SegmentFile(folder_, first)));
   for (; closed_.size() > 0 && closed_.front().number < first; closed_.pop_front()) {

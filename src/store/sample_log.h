@@ -45,7 +45,8 @@ class SampleLog {
   // nothing of the item is kept.
   absl::Status Append(const IngestItem& item);
 
-  // Items with seq < `first_needed_seq` will not be asked for again.
+  // Items with seq < `first_needed_seq` will not be asked for again. They stay while the folder
+  // above is held (LogHold), until a later call.
   absl::Status Trim(std::int64_t first_needed_seq);
 
   std::int64_t bytes() const;

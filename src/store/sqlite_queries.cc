@@ -77,6 +77,24 @@ absl::Status AppendEvents(SqliteConnection& connection, std::int64_t run_key,
   return absl::OkStatus();
 }
 
+// Removes the first `limit` cursors of the run from `table`; returns how many there were.
+absl::StatusOr<std::int64_t> PurgeTable(SqliteConnection& connection, const std::string& table,
+                                        std::int64_t run_key, int limit) {
+  absl::StatusOr<SqliteQuery> bounds = connection.Prepare(
+      absl::StrCat("SELECT count(*), coalesce(max(cursor), 0) FROM (SELECT cursor FROM ", table,
+                   " WHERE run = ? ORDER BY cursor LIMIT ?)"));
+  DIMWATCH_RETURN_IF_ERROR(bounds.status());
+  const absl::StatusOr<bool> row = bounds->Bind(run_key, limit).Next();
+  DIMWATCH_RETURN_IF_ERROR(row.status());
+  const std::int64_t count = bounds->Int();
+  const std::int64_t last = bounds->Int();
+  absl::StatusOr<SqliteQuery> erase =
+      connection.Prepare(absl::StrCat("DELETE FROM ", table, " WHERE run = ? AND cursor <= ?"));
+  DIMWATCH_RETURN_IF_ERROR(erase.status());
+  DIMWATCH_RETURN_IF_ERROR(erase->Bind(run_key, last).Run());
+  return count;
+}
+
 std::int64_t CursorOf(const EventRecord& event) {
   return std::visit([](const auto& record) { return record.cursor; }, event);
 }
@@ -104,6 +122,36 @@ absl::Status ApplyChanges(SqliteConnection& connection, const RunChanges& change
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.signals));
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.decisions));
   return InsertAll(connection, *key, changes.states);
+}
+
+absl::Status HideRun(SqliteConnection& connection, std::int64_t run_key) {
+  absl::StatusOr<SqliteQuery> query =
+      connection.Prepare("UPDATE runs SET run_id = 'deleted ' || id WHERE id = ?");
+  DIMWATCH_RETURN_IF_ERROR(query.status());
+  return query->Bind(run_key).Run();
+}
+
+absl::StatusOr<bool> PurgeHidden(SqliteConnection& connection, int limit) {
+  absl::StatusOr<SqliteQuery> hidden =
+      connection.Prepare("SELECT id FROM runs WHERE run_id GLOB ? LIMIT 1");
+  DIMWATCH_RETURN_IF_ERROR(hidden.status());
+  const absl::StatusOr<bool> row = hidden->Bind(kHiddenRuns).Next();
+  DIMWATCH_RETURN_IF_ERROR(row.status());
+  if (!*row) return false;
+  const std::int64_t run_key = hidden->Int();
+  DIMWATCH_RETURN_IF_ERROR(hidden->TakeStatus());
+  std::int64_t left = 0;
+  for (const char* table :
+       {"estimates", "attention", "scalars", "signals", "decisions", "rewinds", "states"}) {
+    const absl::StatusOr<std::int64_t> some = PurgeTable(connection, table, run_key, limit);
+    DIMWATCH_RETURN_IF_ERROR(some.status());
+    left += *some;
+  }
+  if (left > 0) return true;
+  absl::StatusOr<SqliteQuery> last = connection.Prepare("DELETE FROM runs WHERE id = ?");
+  DIMWATCH_RETURN_IF_ERROR(last.status());
+  DIMWATCH_RETURN_IF_ERROR(last->Bind(run_key).Run());
+  return true;
 }
 
 absl::StatusOr<std::vector<EventRecord>> SelectEvents(SqliteConnection& connection,

@@ -19,6 +19,14 @@ absl::StatusOr<std::int64_t> RunKey(SqliteConnection& connection, const std::str
 // As Store::Commit.
 absl::Status ApplyChanges(SqliteConnection& connection, const RunChanges& changes);
 
+// GLOB pattern of the ids that hidden runs get; no client may choose such a one.
+inline constexpr const char* kHiddenRuns = "deleted *";
+// From now on the run is not found by its id, which another one may take.
+absl::Status HideRun(SqliteConnection& connection, std::int64_t run_key);
+// Removes up to `limit` records of each kind of one hidden run, and the run itself once it has no
+// more. Returns false if no run is hidden.
+absl::StatusOr<bool> PurgeHidden(SqliteConnection& connection, int limit);
+
 // As Store::ReadEvents.
 absl::StatusOr<std::vector<EventRecord>> SelectEvents(SqliteConnection& connection,
                                                       std::int64_t run_key,

@@ -18,6 +18,8 @@ namespace dimwatch {
 namespace {
 
 constexpr std::size_t kIdleReaders = 4;
+constexpr std::uintmax_t kCheckedBytes = 256 << 20;  // up to this at every start: under a second
+constexpr int kPurgedRecords = 500;                  // per transaction: some milliseconds
 
 constexpr const char* kBehindCursor = "WHERE run = ? AND cursor > ? ORDER BY cursor LIMIT ?";
 
@@ -32,6 +34,13 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> Connect(const std::filesystem:
 constexpr const char* kWriterPragmas =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON";
 constexpr const char* kReaderPragmas = "PRAGMA query_only = ON";
+
+// A clean stop leaves no write-ahead log.
+bool MustBeChecked(const std::filesystem::path& file) {
+  std::error_code missing;
+  const auto bytes = std::filesystem::file_size(file, missing);
+  return std::filesystem::exists(file.string() + "-wal") || (!missing && bytes <= kCheckedBytes);
+}
 
 auto& ListFor(RunChanges& changes, const EstimateRecord&) { return changes.estimates; }
 auto& ListFor(RunChanges& changes, const AttentionRecord&) { return changes.attention; }
@@ -170,9 +179,10 @@ class SqliteStore::Impl {
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::OpenSound(
     const std::filesystem::path& file) {
+  const bool checked = MustBeChecked(file);
   absl::StatusOr<std::unique_ptr<SqliteConnection>> writer = Connect(file, kWriterPragmas);
   DIMWATCH_RETURN_IF_ERROR(writer.status());
-  DIMWATCH_RETURN_IF_ERROR(QuickCheck(**writer));
+  if (checked) DIMWATCH_RETURN_IF_ERROR(QuickCheck(**writer));
   DIMWATCH_RETURN_IF_ERROR(PrepareSchema(**writer));
   return std::unique_ptr<SqliteStore>(
       new SqliteStore(std::make_unique<Impl>(file, *std::move(writer))));
@@ -210,6 +220,14 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::filesy
   return Replace(file, store.status(), found);
 }
 
+absl::Status SqliteStore::Copy(const std::filesystem::path& file, const std::filesystem::path& to) {
+  const absl::StatusOr<std::unique_ptr<SqliteConnection>> connection = SqliteConnection::Open(file);
+  DIMWATCH_RETURN_IF_ERROR(connection.status());
+  absl::StatusOr<SqliteQuery> copy = (*connection)->Prepare("VACUUM INTO ?");
+  DIMWATCH_RETURN_IF_ERROR(copy.status());
+  return copy->Bind(to.string()).Run();
+}
+
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SqliteStore::~SqliteStore() = default;
 
@@ -222,15 +240,26 @@ absl::Status SqliteStore::DeleteRun(const std::string& run_id) {
   return impl_->Write([&](SqliteConnection& connection) -> absl::Status {
     const absl::StatusOr<std::int64_t> key = RunKey(connection, run_id);
     DIMWATCH_RETURN_IF_ERROR(key.status());
-    absl::StatusOr<SqliteQuery> query = connection.Prepare("DELETE FROM runs WHERE id = ?");
-    DIMWATCH_RETURN_IF_ERROR(query.status());
-    return query->Bind(*key).Run();
+    return HideRun(connection, *key);
   });
+}
+
+absl::StatusOr<bool> SqliteStore::Purge() {
+  bool purged = false;
+  const absl::Status status = impl_->Write([&](SqliteConnection& connection) -> absl::Status {
+    const absl::StatusOr<bool> some = PurgeHidden(connection, kPurgedRecords);
+    DIMWATCH_RETURN_IF_ERROR(some.status());
+    purged = *some;
+    return absl::OkStatus();
+  });
+  DIMWATCH_RETURN_IF_ERROR(status);
+  return purged;
 }
 
 absl::StatusOr<std::vector<RunRecord>> SqliteStore::LoadRuns() {
   return impl_->Read([](SqliteConnection& connection) {
-    return SelectRecords<RunRecord>(connection, "ORDER BY create_time, id");
+    return SelectRecords<RunRecord>(connection, "WHERE run_id NOT GLOB ? ORDER BY create_time, id",
+                                    kHiddenRuns);
   });
 }
 

@@ -29,16 +29,21 @@ class SqliteStore : public Store {
     std::int64_t damaged_runs = 0;    // known by name only, with RunRecord::damage
   };
 
-  // Opens or creates `file` and the folders above it. A file that is not a sound database is
+  // Opens or creates `file` and the folders above it. The whole file is checked after an unclean
+  // stop, and always if it has no more than 256 MiB. A file that is not a sound database is
   // renamed to FILE.damaged-<n>, what can be read of it is copied into a new one, and `recovery`
   // (unless null) says so. FAILED_PRECONDITION if the file belongs to a newer dimwatch or to
   // another program.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::filesystem::path& file,
                                                            Recovery* recovery = nullptr);
+  // Copies one state of `file`, which may be in use by another process, to `to`, which must not
+  // exist.
+  static absl::Status Copy(const std::filesystem::path& file, const std::filesystem::path& to);
   ~SqliteStore() override;
 
   absl::Status Commit(const RunChanges& changes) override;
   absl::Status DeleteRun(const std::string& run_id) override;
+  absl::StatusOr<bool> Purge() override;
   absl::StatusOr<std::vector<RunRecord>> LoadRuns() override;
   absl::StatusOr<std::vector<EstimateRecord>> ReadEstimates(const std::string& run_id,
                                                             const SeriesQuery& query) override;

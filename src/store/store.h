@@ -37,7 +37,10 @@ class Store {
 
   // Creates or updates the run and everything in `changes`.
   virtual absl::Status Commit(const RunChanges& changes) = 0;
+  // The run is gone at once, also after kill -9; its records are removed by Purge.
   virtual absl::Status DeleteRun(const std::string& run_id) = 0;
+  // Removes some records of deleted runs: so few that no commit waits long. False if none is left.
+  virtual absl::StatusOr<bool> Purge() = 0;
 
   // All runs, oldest first. A run whose record cannot be read comes back with `damage` set.
   virtual absl::StatusOr<std::vector<RunRecord>> LoadRuns() = 0;

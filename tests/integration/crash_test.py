@@ -9,6 +9,7 @@ import threading
 import time
 
 import grpc
+import numpy
 import pytest
 
 from client import SECONDS, Client, cloud
@@ -59,6 +60,13 @@ def of_snapshots():
     return items
 
 
+def of_large_snapshots():
+    """5 MB each: the log is trimmed behind every one."""
+    steps = there_and_back(list(range(1, 8)), 5, 2)
+    source = numpy.random.default_rng(1)
+    return [samples("train/large", step, source.standard_normal((10_000, 128)), True) for step in steps]
+
+
 def of_a_rolling_window(probe):
     steps = there_and_back(list(range(1, 46)), 30, 6)
     return [samples(probe, step, cloud(1000 * i + step, 40), False) for i, step in enumerate(steps)]
@@ -107,6 +115,14 @@ JOBS = {
         ],
         numbered(of_snapshots()),
     ),
+    "large": (
+        [
+            config_pb2.ProbeConfig(
+                probe="train/large", estimator=config_pb2.EstimatorConfig(neighbors=16, queries=32)
+            )
+        ],
+        numbered(of_large_snapshots()),
+    ),
     "rolling": ([EXACT], numbered(of_a_rolling_window("train/last"))),
     "graphs": ([], numbered(late(GRAPHS, of_a_rolling_window("train/last")))),
     "attention": ([], numbered(of_attention())),
@@ -153,6 +169,12 @@ class Job:
         self.durable = 0
         self.told = set()  # signals and decisions
         self.sent_all = False
+        self.stream = None
+
+    def acknowledged(self):
+        """The newest durable_seq so far."""
+        acks = self.stream.all("ack") if self.stream else []
+        return max([self.durable] + [ack.durable_seq for ack in acks])
 
     def train(self):
         while True:
@@ -167,7 +189,7 @@ class Job:
     def send(self, client):
         """Returns whether the server took everything."""
         create(client, self.run_id, self.probes)
-        stream = client.open(self.run_id)
+        stream = self.stream = client.open(self.run_id)
         stream.wait("welcome", lambda: stream.all("welcome") or stream.status)
         for welcome in stream.all("welcome"):
             assert welcome.resume_seq >= self.durable, "acknowledged items are lost"
@@ -177,7 +199,7 @@ class Job:
         code = stream.end()[0]
         assert code == grpc.StatusCode.OK or code in GONE, stream.status
         assert not stream.all("nack"), stream.all("nack")
-        self.durable = max([self.durable] + [ack.durable_seq for ack in stream.all("ack")])
+        self.durable = self.acknowledged()
         self.told |= {plain(message) for kind in JUDGEMENTS for message in stream.all(kind)}
         self.sent_all = code == grpc.StatusCode.OK
         return self.sent_all

@@ -34,6 +34,16 @@ TEST(ItemGroupTest, AProbeWhoseSnapshotEndedDoesNotComeAgain) {
   EXPECT_FALSE(group.Take(Samples(2, "layer.0", 10)));
 }
 
+TEST(ItemGroupTest, ScalarsOfRisingStepsAreTogetherUpToALimit) {
+  ItemGroup group(3);
+  for (int i = 1; i <= ItemGroup::kMostScalars; ++i) {
+    EXPECT_FALSE(i > 1 && group.Take(Scalars(i, i - 1, {{"loss", 1}}))) << "not above the last";
+    EXPECT_TRUE(group.Take(Scalars(i, i, {{"loss", 1}})));
+    EXPECT_FALSE(group.Take(Snapshot(i + 1, "layer.0", i)));
+  }
+  EXPECT_FALSE(group.Take(Scalars(1000, 1000, {{"loss", 1}})));
+}
+
 TEST(ItemGroupTest, WhatIsNoBatchStaysAlone) {
   for (const IngestItem& other : {IngestItem(Scalars(1, 10, {{"loss", 1}})),
                                   IngestItem(Declaration(1, SnapshotProbe("p")))}) {

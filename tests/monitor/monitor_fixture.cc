@@ -53,6 +53,7 @@ absl::Status FailingStore::Commit(const RunChanges& changes) {
   return store_.Commit(changes);
 }
 absl::Status FailingStore::DeleteRun(const std::string& run_id) { return store_.DeleteRun(run_id); }
+absl::StatusOr<bool> FailingStore::Purge() { return store_.Purge(); }
 absl::StatusOr<std::vector<RunRecord>> FailingStore::LoadRuns() { return store_.LoadRuns(); }
 absl::StatusOr<std::vector<EstimateRecord>> FailingStore::ReadEstimates(const std::string& run_id,
                                                                         const SeriesQuery& query) {

@@ -60,6 +60,7 @@ class FailingStore final : public Store {
 
   absl::Status Commit(const RunChanges& changes) override;
   absl::Status DeleteRun(const std::string& run_id) override;
+  absl::StatusOr<bool> Purge() override;
   absl::StatusOr<std::vector<RunRecord>> LoadRuns() override;
   absl::StatusOr<std::vector<EstimateRecord>> ReadEstimates(const std::string& run_id,
                                                             const SeriesQuery& query) override;

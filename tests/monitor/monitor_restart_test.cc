@@ -145,6 +145,7 @@ TEST_F(MonitorRestartTest, ADamagedRunIsSetAsideAndTheOthersGoOn) {
   }
   Start();
   EXPECT_THAT(View("bad")->run.damage, HasSubstr("the log was damaged behind item 2: "));
+  EXPECT_EQ(monitor_->Snapshot().stats.damaged_runs, 1);
   Start();
   EXPECT_THAT(View("bad")->run.damage, HasSubstr("the log was damaged behind item 2: "));
   const auto listener = std::make_shared<testing::RecordingListener>();
@@ -198,6 +199,28 @@ TEST_F(MonitorRestartTest, ARunWhoseLogLostItsEndIsSetAside) {
               "the log lost its end: it ends with item 0; the store reflects item 3");
     EXPECT_THAT(View(id)->latest_estimates, SizeIs(1)) << "and it is still served";
   }
+}
+
+TEST_F(MonitorRestartTest, ADeletionThatAKillInterruptedIsEndedOrUndone) {
+  Create("deleted");
+  Create("kept");
+  Create("ended");
+  for (const std::string id : {"deleted", "kept"}) {
+    Open(id).MustOffer(Samples(1, "train/a", 10));
+  }
+  ASSERT_TRUE(Finish("ended").ok());
+  Stop();
+  const auto live = [&](const std::string& id) { return LogFolder(options_.log_folder, id); };
+  for (const std::string id : {"deleted", "kept"}) {
+    std::filesystem::rename(live(id), DeletedLogFolder(options_.log_folder, id));
+  }
+  std::filesystem::create_directory(live("ended"));
+  ASSERT_TRUE((*SqliteStore::Open(folder_.path() / "store.db"))->DeleteRun("deleted").ok());
+  Start();
+  EXPECT_FALSE(std::filesystem::exists(DeletedLogFolder(options_.log_folder, "deleted")));
+  EXPECT_FALSE(std::filesystem::exists(live("ended")));
+  EXPECT_EQ(View("kept")->run.damage, "");
+  EXPECT_EQ(Open("kept").start.resume_seq, 1);
 }
 
 TEST_F(MonitorRestartTest, DamageOfTheLogIsLeftAsItWasFound) {

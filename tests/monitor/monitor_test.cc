@@ -6,6 +6,7 @@
 #include <csignal>
 #include <future>
 
+#include "src/monitor/stored_run.h"
 #include "tests/monitor/monitor_fixture.h"
 
 namespace dimwatch {
@@ -230,9 +231,36 @@ TEST_F(MonitorTest, ADeletedRunIsGoneAndItsNameMayBeUsedAgain) {
   EXPECT_TRUE(absl::IsNotFound(*job.listener->told().end));
   EXPECT_TRUE(absl::IsNotFound(monitor_->GetRun("a/run").status()));
   EXPECT_TRUE(absl::IsNotFound(monitor_->DeleteRun("a/run")));
-  EXPECT_TRUE(std::filesystem::is_empty(options_.log_folder));
+  EXPECT_FALSE(std::filesystem::exists(LogFolder(options_.log_folder, "a/run")));
+  EXPECT_FALSE(std::filesystem::exists(DeletedLogFolder(options_.log_folder, "a/run")));
   Create("a/run");
   EXPECT_EQ(Open("a/run").start.resume_seq, 0);
+}
+
+TEST_F(MonitorTest, EndedRunsAreDeletedOnceTheyAreOlderThanTheirProjectsRetention) {
+  Create("running");
+  for (const std::string run_id : {"first", "second", "kept"}) {
+    RunRecord run = NewRun(run_id, {SnapshotProbe("train/a")});
+    run.project = run_id == "kept" ? "archive" : "tests";
+    ASSERT_TRUE(monitor_->CreateRun(run).ok());
+    clock_.Advance(absl::Hours(24));
+    ASSERT_TRUE(Finish(run_id).ok());
+  }
+  clock_.Advance(absl::Hours(24 * 1000));
+  EXPECT_THAT(monitor_->Tick(), IsEmpty()) << "nothing was said of retention";
+  Start();
+  monitor_->SetRetention(
+      {absl::Hours(24 * 1001) + absl::Minutes(1), {{"archive", absl::InfiniteDuration()}}});
+  const auto deleted = monitor_->Tick();
+  ASSERT_THAT(deleted, SizeIs(1));
+  EXPECT_EQ(deleted[0]->run.run_id, "first");
+  EXPECT_TRUE(absl::IsNotFound(monitor_->GetRun("first").status()));
+  clock_.Advance(absl::Hours(48));
+  ASSERT_THAT(monitor_->Tick(), SizeIs(1));
+  EXPECT_EQ(monitor_->Snapshot().stats.expired_runs, 2);
+  EXPECT_THAT(monitor_->ListRuns({}), SizeIs(2)) << "running and kept";
+  Start();
+  EXPECT_THAT(monitor_->ListRuns({}), SizeIs(2));
 }
 
 TEST_F(MonitorTest, NewParametersJudgeAgainAndNewLabelsAreKept) {

@@ -10,7 +10,9 @@
 namespace dimwatch::server {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 using Variables = std::map<std::string, std::string>;
 
 absl::StatusOr<Configured> With(const std::vector<std::string>& arguments,
@@ -74,7 +76,7 @@ TEST(ConfigTest, EveryOptionIsReadFromEveryOtherSource) {
   for (const std::string name :
        {"listen", "http", "data-dir", "tokens", "tls-certificate", "tls-key", "tls-client-roots",
         "threads", "log-level", "max-batch-bytes", "max-queue-bytes", "max-window-bytes",
-        "max-runs", "max-probes", "max-series"}) {
+        "max-runs", "max-probes", "max-series", "retention-days"}) {
     EXPECT_THAT(*help->print, HasSubstr("--" + name));
     // A table is no value, so the error shows that the key is known.
     EXPECT_THAT(ErrorOf({"--config", FileWith(folder, "[" + name + "]\n")}),
@@ -92,7 +94,7 @@ TEST(ConfigTest, AFileMayHaveDefaultsOfProjects) {
                                  "[projects.emotion.signals]\npatience = 7\nmin_delta = 0.1\n"
                                  "[projects.'team/b'.policy]\nwarmup_step = 500\n")});
   ASSERT_TRUE(configured.ok()) << configured.status();
-  const ProjectDefaults& projects = configured->config.projects;
+  const ProjectDefaults& projects = configured->config.projects.defaults;
   EXPECT_EQ(projects.at("team/b").policy().warmup_step(), 500);
   v1::Run run;
   run.set_project("emotion");
@@ -111,6 +113,24 @@ TEST(ConfigTest, AFileMayHaveDefaultsOfProjects) {
   EXPECT_FALSE(other.has_config());
 }
 
+TEST(ConfigTest, AProjectMayBeKeptForAnotherTimeThanTheOthers) {
+  const ::dimwatch::testing::TempFolder folder;
+  const absl::StatusOr<Configured> configured =
+      With({"--config", FileWith(folder,
+                                 "retention_days = 90\n[projects.short]\nretention_days = 7\n"
+                                 "[projects.always]\nretention_days = 0\n")});
+  ASSERT_TRUE(configured.ok()) << configured.status();
+  EXPECT_EQ(configured->config.retention_days, 90);
+  EXPECT_THAT(
+      configured->config.projects.retention,
+      ElementsAre(Pair("always", absl::InfiniteDuration()), Pair("short", absl::Hours(168))));
+  for (const std::string wrong : {"-1", "36501", "1.5", "'7'"}) {
+    EXPECT_THAT(
+        ErrorOf({"--config", FileWith(folder, "[projects.p]\nretention_days = " + wrong + "\n")}),
+        HasSubstr("projects.p.retention_days: a whole number of days up to 36500 expected, got"));
+  }
+}
+
 TEST(ConfigTest, WrongDefaultsOfAProjectAreNamed) {
   const ::dimwatch::testing::TempFolder folder;
   const auto error = [&](const std::string& text) {
@@ -121,7 +141,8 @@ TEST(ConfigTest, WrongDefaultsOfAProjectAreNamed) {
               HasSubstr("projects.p.policy.min_probes: 1 to 10000 expected, got -1"));
   EXPECT_THAT(error("[projects.p.signals]\npatient = 3\n"), HasSubstr("patient"));
   EXPECT_THAT(error("[projects.p.probes]\nx = 3\n"),
-              HasSubstr("projects.p.probes is not known; the tables signals and policy are"));
+              HasSubstr("projects.p.probes is not known; the tables signals and policy and "
+                        "retention_days are"));
   EXPECT_THAT(error("projects = 3\n"), HasSubstr("projects must be a table"));
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "src/store/item_codec.h"
+#include "src/store/log_hold.h"
 #include "tests/store/describe.h"
 #include "tests/store/random_records.h"
 
@@ -29,6 +30,11 @@ struct Opened {
   std::vector<std::string> items;
   SampleLog::Recovery recovery;
 };
+
+fs::path LogIn(const TemporaryFolder& folder) {
+  fs::create_directories(folder.path() / "log");
+  return folder.path() / "log";
+}
 
 Opened OpenLog(const fs::path& folder) {
   Opened opened;
@@ -117,8 +123,8 @@ TEST(SampleLogTest, ItemsComeBackBitForBitAcrossSessions) {
 
 TEST(SampleLogTest, TornAtAnyOffsetItReplaysWhatIsWholeAndGoesOn) {
   const TemporaryFolder folder;
-  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, SmallItems());
-  const fs::path file = Files(folder.path()).front();
+  const std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
+  const fs::path file = Files(LogIn(folder)).front();
   const std::string whole = ReadFile(file);
   const ScalarItem more{9, Step{9}, {{"more", 1}}};
   std::size_t most = 0;
@@ -126,7 +132,7 @@ TEST(SampleLogTest, TornAtAnyOffsetItReplaysWhatIsWholeAndGoesOn) {
     WriteFile(file, whole.substr(0, size));
     std::vector<std::string> expected;
     {
-      const Opened opened = OpenLog(folder.path());
+      const Opened opened = OpenLog(LogIn(folder));
       ASSERT_LE(opened.items.size(), all.size());
       expected.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(opened.items.size()));
       ASSERT_EQ(opened.items, expected) << size;
@@ -139,21 +145,21 @@ TEST(SampleLogTest, TornAtAnyOffsetItReplaysWhatIsWholeAndGoesOn) {
       ASSERT_TRUE(opened.log->Append(more).ok());
     }
     expected.push_back(Describe(more));
-    ASSERT_EQ(OpenLog(folder.path()).items, expected) << size;
+    ASSERT_EQ(OpenLog(LogIn(folder)).items, expected) << size;
   }
   EXPECT_EQ(most, all.size());
 }
 
 TEST(SampleLogTest, AnyFlippedBitIsDamageAndTheFileStaysAsItIs) {
   const TemporaryFolder folder;
-  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, SmallItems());
-  const fs::path file = Files(folder.path()).front();
+  const std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
+  const fs::path file = Files(LogIn(folder)).front();
   const std::string whole = ReadFile(file);
   for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
     std::string flipped = whole;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     WriteFile(file, flipped);
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     ASSERT_EQ(opened.log, nullptr) << bit;
     EXPECT_THAT(std::string(opened.status.message()), HasSubstr("damaged behind item "));
     ASSERT_LT(opened.items.size(), all.size()) << bit;
@@ -164,57 +170,57 @@ TEST(SampleLogTest, AnyFlippedBitIsDamageAndTheFileStaysAsItIs) {
 
 TEST(SampleLogTest, ATailOfZeroesIsDamage) {
   const TemporaryFolder folder;
-  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, SmallItems());
-  const fs::path file = Files(folder.path()).front();
+  const std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
+  const fs::path file = Files(LogIn(folder)).front();
   const std::string whole = ReadFile(file);
   for (const std::size_t zeroes : {16U, 17U, 4096U}) {
     WriteFile(file, whole + std::string(zeroes, '\0'));
-    EXPECT_EQ(OpenLog(folder.path()).log, nullptr) << zeroes;
+    EXPECT_EQ(OpenLog(LogIn(folder)).log, nullptr) << zeroes;
     WriteFile(file, whole.substr(0, whole.size() - 10) + std::string(10 + zeroes, '\0'));
-    EXPECT_EQ(OpenLog(folder.path()).log, nullptr) << zeroes;
+    EXPECT_EQ(OpenLog(LogIn(folder)).log, nullptr) << zeroes;
   }
 }
 
 TEST(SampleLogTest, DamageInAMiddleSegmentEndsTheReplay) {
   const TemporaryFolder folder;
-  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, LargeItems(9));
-  const std::vector<fs::path> files = Files(folder.path());
+  const std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, LargeItems(9));
+  const std::vector<fs::path> files = Files(LogIn(folder));
   ASSERT_EQ(files.size(), 3U);
   std::fstream(files[1], std::ios::in | std::ios::out | std::ios::binary)
       .seekp(30 << 20)
       .put('\x7f');
-  const Opened opened = OpenLog(folder.path());
+  const Opened opened = OpenLog(LogIn(folder));
   EXPECT_EQ(opened.items, std::vector<std::string>(all.begin(), all.begin() + 5));
   EXPECT_THAT(std::string(opened.status.message()), HasSubstr("damaged behind item 50"));
-  EXPECT_EQ(Files(folder.path()), files);
+  EXPECT_EQ(Files(LogIn(folder)), files);
 }
 
 TEST(SampleLogTest, AMissingSegmentIsDamageWhereverItIs) {
   const TemporaryFolder folder;
-  AppendAll(*OpenLog(folder.path()).log, LargeItems(9));
-  const std::vector<fs::path> files = Files(folder.path());
+  AppendAll(*OpenLog(LogIn(folder)).log, LargeItems(9));
+  const std::vector<fs::path> files = Files(LogIn(folder));
   for (std::size_t missing = 0; missing < 2; ++missing) {
     const fs::path elsewhere = folder.path() / "elsewhere";
     fs::rename(files[missing], elsewhere);
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     EXPECT_THAT(std::string(opened.status.message()),
                 HasSubstr("a segment before " + files[missing + 1].string() + " is missing"));
     fs::rename(elsewhere, files[missing]);
   }
-  EXPECT_EQ(OpenLog(folder.path()).recovery.last_seq, 90);
+  EXPECT_EQ(OpenLog(LogIn(folder)).recovery.last_seq, 90);
   fs::remove(files[2]);
-  EXPECT_EQ(OpenLog(folder.path()).recovery.last_seq, 80) << "for the caller to see";
+  EXPECT_EQ(OpenLog(LogIn(folder)).recovery.last_seq, 80) << "for the caller to see";
 }
 
 TEST(SampleLogTest, WhatWasTrimmedIsStillKnownByItsNumber) {
   const TemporaryFolder folder;
   {
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     AppendAll(*opened.log, LargeItems(9));
     ASSERT_TRUE(opened.log->Trim(91).ok());
   }
   for (int i = 0; i < 2; ++i) {
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     EXPECT_EQ(opened.recovery.items, 0);
     EXPECT_EQ(opened.recovery.last_seq, 90);
   }
@@ -224,31 +230,46 @@ TEST(SampleLogTest, TrimDeletesSegmentsThatAreNotNeeded) {
   const TemporaryFolder folder;
   std::vector<std::string> all;
   {
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     all = AppendAll(*opened.log, LargeItems(9));
     ASSERT_TRUE(opened.log->Trim(40).ok());
-    EXPECT_EQ(Files(folder.path()).size(), 3U) << "item 40 is in the first segment";
+    EXPECT_EQ(Files(LogIn(folder)).size(), 3U) << "item 40 is in the first segment";
     ASSERT_TRUE(opened.log->Trim(41).ok());
-    EXPECT_EQ(Files(folder.path()).size(), 2U);
-    EXPECT_EQ(opened.log->bytes(), BytesOnDisk(folder.path()));
+    EXPECT_EQ(Files(LogIn(folder)).size(), 2U);
+    EXPECT_EQ(opened.log->bytes(), BytesOnDisk(LogIn(folder)));
   }
   {
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     EXPECT_EQ(opened.items, std::vector<std::string>(all.begin() + 4, all.end()));
     ASSERT_TRUE(opened.log->Trim(90).ok());
-    EXPECT_EQ(Files(folder.path()).size(), 1U);
-    EXPECT_GT(BytesOnDisk(folder.path()), 20 << 20) << "item 90 is needed";
+    EXPECT_EQ(Files(LogIn(folder)).size(), 1U);
+    EXPECT_GT(BytesOnDisk(LogIn(folder)), 20 << 20) << "item 90 is needed";
     ASSERT_TRUE(opened.log->Trim(91).ok());
-    EXPECT_EQ(BytesOnDisk(folder.path()), kSegmentHeader);
+    EXPECT_EQ(BytesOnDisk(LogIn(folder)), kSegmentHeader);
     EXPECT_EQ(opened.log->bytes(), kSegmentHeader);
     AppendAll(*opened.log, {ScalarItem{100, Step{1}, {{"loss", 1}}}});
   }
-  EXPECT_EQ(OpenLog(folder.path()).items.size(), 1U);
+  EXPECT_EQ(OpenLog(LogIn(folder)).items.size(), 1U);
+}
+
+TEST(SampleLogTest, WhatIsHeldForACopyIsTrimmedLater) {
+  const TemporaryFolder folder;
+  const Opened opened = OpenLog(LogIn(folder));
+  AppendAll(*opened.log, LargeItems(9));
+  const std::vector<fs::path> files = Files(LogIn(folder));
+  {
+    const auto hold = LogHold::ToCopy(folder.path());
+    ASSERT_TRUE(hold.ok()) << hold.status();
+    ASSERT_TRUE(opened.log->Trim(91).ok());
+    EXPECT_EQ(Files(LogIn(folder)), files);
+  }
+  ASSERT_TRUE(opened.log->Trim(91).ok());
+  EXPECT_EQ(BytesOnDisk(LogIn(folder)), kSegmentHeader);
 }
 
 TEST(SampleLogTest, DiskUseStaysBoundedWhileEverythingIsTrimmed) {
   const TemporaryFolder folder;
-  const Opened opened = OpenLog(folder.path());
+  const Opened opened = OpenLog(LogIn(folder));
   for (int i = 0; i < 12; ++i) {
     SampleItem item;
     item.seq = i + 1;
@@ -264,7 +285,7 @@ TEST(SampleLogTest, AFullDiskKeepsNothingOfTheItem) {
   RandomRecords random(6);
   std::vector<std::string> expected;
   {
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     expected = AppendAll(*opened.log, {random.Samples(1, 10, 8)});
     const std::int64_t before = opened.log->bytes();
 
@@ -280,16 +301,16 @@ TEST(SampleLogTest, AFullDiskKeepsNothingOfTheItem) {
 
     EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
     EXPECT_EQ(opened.log->bytes(), before);
-    EXPECT_EQ(BytesOnDisk(folder.path()), before);
+    EXPECT_EQ(BytesOnDisk(LogIn(folder)), before);
     expected.push_back(AppendAll(*opened.log, {random.Samples(3, 2, 8)}).front());
   }
-  EXPECT_EQ(OpenLog(folder.path()).items, expected);
+  EXPECT_EQ(OpenLog(LogIn(folder)).items, expected);
 }
 
 TEST(SampleLogTest, ALogOfANewerVersionIsRefusedUntouched) {
   const TemporaryFolder folder;
-  AppendAll(*OpenLog(folder.path()).log, SmallItems());
-  const fs::path file = Files(folder.path()).front();
+  AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
+  const fs::path file = Files(LogIn(folder)).front();
   std::string bytes = ReadFile(file);
   bytes[8] = 3;
   const auto checksum = static_cast<std::uint32_t>(XXH3_64bits(bytes.data(), 12));
@@ -297,7 +318,7 @@ TEST(SampleLogTest, ALogOfANewerVersionIsRefusedUntouched) {
   WriteFile(file, bytes);
   SampleLog::Recovery recovery;
   const auto log = SampleLog::Open(
-      folder.path(), [](const IngestItem&) {}, &recovery);
+      LogIn(folder), [](const IngestItem&) {}, &recovery);
   EXPECT_TRUE(absl::IsFailedPrecondition(log.status())) << log.status();
   EXPECT_EQ(ReadFile(file), bytes);
 }
@@ -322,25 +343,25 @@ std::string OldSegment(const std::vector<IngestItem>& items) {
 
 TEST(SampleLogTest, ALogOfTheFirstVersionIsReadAndGoesOnInTheNewOne) {
   const TemporaryFolder folder;
-  WriteFile(folder.path() / "000000000003.log", OldSegment(SmallItems()));
+  WriteFile(LogIn(folder) / "000000000003.log", OldSegment(SmallItems()));
   std::vector<std::string> expected = DescribeAll(SmallItems());
   const ScalarItem more{9, Step{9}, {{"more", 1}}};
   {
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     EXPECT_EQ(opened.items, expected);
     EXPECT_EQ(opened.recovery.last_seq, 4);
     ASSERT_TRUE(opened.log->Append(more).ok());
     expected.push_back(Describe(more));
-    EXPECT_EQ(opened.log->bytes(), BytesOnDisk(folder.path()));
+    EXPECT_EQ(opened.log->bytes(), BytesOnDisk(LogIn(folder)));
   }
-  EXPECT_EQ(OpenLog(folder.path()).items, expected);
+  EXPECT_EQ(OpenLog(LogIn(folder)).items, expected);
 }
 
 TEST(SampleLogTest, AnEmptiedLogOfTheFirstVersionDoesNotSayWhereItEnded) {
   const TemporaryFolder folder;
-  WriteFile(folder.path() / "000000000003.log", OldSegment({}));
+  WriteFile(LogIn(folder) / "000000000003.log", OldSegment({}));
   for (int i = 0; i < 2; ++i) {
-    const Opened opened = OpenLog(folder.path());
+    const Opened opened = OpenLog(LogIn(folder));
     EXPECT_TRUE(opened.status.ok()) << opened.status;
     EXPECT_EQ(opened.recovery.last_seq, std::nullopt);
   }
@@ -348,12 +369,12 @@ TEST(SampleLogTest, AnEmptiedLogOfTheFirstVersionDoesNotSayWhereItEnded) {
 
 TEST(SampleLogTest, OtherFilesInTheFolderAreLeftAlone) {
   const TemporaryFolder folder;
-  WriteFile(folder.path() / "notes.txt", "mine");
-  WriteFile(folder.path() / "12x.log", "mine");
-  const std::vector<std::string> all = AppendAll(*OpenLog(folder.path()).log, SmallItems());
-  EXPECT_EQ(OpenLog(folder.path()).items, all);
-  EXPECT_EQ(ReadFile(folder.path() / "notes.txt"), "mine");
-  EXPECT_EQ(ReadFile(folder.path() / "12x.log"), "mine");
+  WriteFile(LogIn(folder) / "notes.txt", "mine");
+  WriteFile(LogIn(folder) / "12x.log", "mine");
+  const std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
+  EXPECT_EQ(OpenLog(LogIn(folder)).items, all);
+  EXPECT_EQ(ReadFile(LogIn(folder) / "notes.txt"), "mine");
+  EXPECT_EQ(ReadFile(LogIn(folder) / "12x.log"), "mine");
 }
 
 TEST(SampleLogTest, AFolderThatCannotBeMadeIsAnError) {

@@ -101,6 +101,22 @@ TEST_F(SqliteDamageTest, ADamagedIndexCostsNoRun) {
   }
 }
 
+TEST_F(SqliteDamageTest, ALargeFileIsCheckedAfterAnUncleanStopOnly) {
+  Fill();
+  RawDatabase(file_).Execute(
+      "CREATE TABLE filler (x); INSERT INTO filler VALUES (zeroblob(257 << 20))");
+  const auto rootpage = RawDatabase(file_).Integer(
+      "SELECT rootpage FROM sqlite_schema WHERE name = 'estimates_by_probe'");
+  std::fstream(file_, std::ios::in | std::ios::out | std::ios::binary)
+      .seekp((rootpage - 1) * RawDatabase(file_).Integer("PRAGMA page_size"))
+      .write(std::string(100, '\xee').data(), 100);
+  EXPECT_NE(Open(), nullptr);
+  EXPECT_EQ(recovery_.message, "");
+  WriteFile(file_.string() + "-wal", "");
+  const auto store = Open();
+  EXPECT_EQ(recovery_.rescued_runs, 3) << recovery_.message;
+}
+
 TEST_F(SqliteDamageTest, WhatOnlyTheWriteAheadLogHoldsIsRescuedToo) {
   Fill();
   const fs::path crashed = folder_.path() / "crashed.db";

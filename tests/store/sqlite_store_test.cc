@@ -36,6 +36,13 @@ class SqliteStoreTest : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
 
+  // Returns how many pieces that took.
+  int PurgeAll() {
+    int pieces = 0;
+    while (store_->Purge().value()) ++pieces;
+    return pieces;
+  }
+
   std::vector<std::string> Events(const std::string& run_id, std::int64_t after = 0,
                                   int limit = 1 << 20) {
     const auto events = store_->ReadEvents(run_id, after, limit);
@@ -408,6 +415,9 @@ TEST_F(SqliteStoreTest, DeleteRunRemovesEverythingOfItAndNothingElse) {
   EXPECT_TRUE(absl::IsNotFound(store_->ReadEvents("r", 0, 10).status()));
   EXPECT_EQ(store_->LoadRuns()->size(), 1U);
   EXPECT_EQ(Events("s").size(), 6U);
+  Reopen();
+  EXPECT_EQ(store_->LoadRuns()->size(), 1U) << "it stays deleted";
+  PurgeAll();
   store_.reset();
   RawDatabase raw(file_);
   for (const std::string table :
@@ -417,6 +427,25 @@ TEST_F(SqliteStoreTest, DeleteRunRemovesEverythingOfItAndNothingElse) {
   Reopen();
   Commit({.run = PlainRun("r")});
   EXPECT_THAT(Events("r"), IsEmpty());
+}
+
+TEST_F(SqliteStoreTest, ADeletedRunGoesInPiecesWhileItsNameLivesOn) {
+  RunChanges changes{.run = PlainRun("r")};
+  for (std::int64_t i = 1; i <= 2600; ++i) changes.scalars.push_back(PlainScalar(i, "a", i));
+  Commit(changes);
+  ASSERT_TRUE(store_->DeleteRun("r").ok());
+  Commit({.run = PlainRun("r"), .scalars = {PlainScalar(1, "new", 1)}});
+  RawDatabase raw(file_);
+  std::int64_t left = 2601;
+  for (int pieces = 0; left > 1; ++pieces) {
+    ASSERT_EQ(store_->Purge().value(), true);
+    const std::int64_t now = raw.Integer("SELECT count(*) FROM scalars");
+    ASSERT_GE(now, left - 500);
+    ASSERT_LT(pieces, 6);
+    left = now;
+  }
+  EXPECT_EQ(PurgeAll(), 1) << "the run itself";
+  EXPECT_EQ(Events("r").size(), 1U);
 }
 
 TEST_F(SqliteStoreTest, AnUnknownRunIsNotFound) {

@@ -1,6 +1,7 @@
 // The sender's calls to the server: the run's creation and end, and one stream at a time.
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "client/cpp/sender.h"
@@ -17,10 +18,15 @@ constexpr seconds kHalfCloseTimeout{5};
 // Where a server does not say what it takes.
 constexpr std::int64_t kDefaultMaxBatchBytes = 4 << 20;
 
+// gRPC ends the process over metadata that it cannot send. The server refuses such an id in words.
+bool CanBeMetadata(const std::string& text) {
+  return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+
 }  // namespace
 
 bool Sender::Enter(grpc::ClientContext& context) {
-  context.AddMetadata("dimwatch-run", run_id_);
+  if (CanBeMetadata(run_id_)) context.AddMetadata("dimwatch-run", run_id_);
   client_internal::ShowToken(endpoint_, context);
   const std::lock_guard lock(mutex_);
   if (!LiveLocked()) return false;

@@ -312,6 +312,13 @@ TEST_F(ClientTest, ARejectedBatchLosesNothingElse) {
   EXPECT_THAT(warnings(), Contains(HasSubstr("3 sample ids for")));
 }
 
+TEST_F(ClientTest, AnIdThatIsNoneIsRefusedInWords) {
+  const ServerProcess server(folder_.path(), 0);
+  Run run = Run::Start(Options(server.address(), "two\nlines"));
+  EXPECT_FALSE(run.Finish(seconds(60)));
+  EXPECT_THAT(warnings(), Contains(HasSubstr("run_id")));
+}
+
 TEST_F(ClientTest, AnEndedRunIsNotWrittenToAgain) {
   const ServerProcess server(folder_.path(), 0);
   EXPECT_TRUE(Run::Start(Options(server.address(), "ended")).Finish());

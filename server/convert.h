@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "dimwatch/v1/config.pb.h"
 #include "dimwatch/v1/ingest.pb.h"
+#include "dimwatch/v1/query.pb.h"
 #include "dimwatch/v1/result.pb.h"
 #include "dimwatch/v1/run.pb.h"
 #include "src/monitor/monitor.h"
@@ -60,6 +61,7 @@ v1::Scalar ToProto(const ScalarRecord& record);
 v1::Signal ToProto(const Signal& signal);
 v1::Signal ToProto(const SignalRecord& record);
 v1::Decision ToProto(const Decision& decision, absl::Time time);
+v1::SettingsChange ToProto(const SettingsRecord& record);
 // The decision as a job and Prometheus see it: under SHADOW never STOP.
 Decision ForJob(Decision decision);
 v1::Run ToProto(const RunView& view);

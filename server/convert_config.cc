@@ -179,7 +179,8 @@ absl::StatusOr<PolicySettings> FromProto(const v1::PolicyConfig& config) {
   PolicySettings out;
   absl::Status status = ReadEnum<PolicyMode>("mode", config.mode(),
                                              {{v1::POLICY_MODE_ADVISORY, PolicyMode::kAdvisory},
-                                              {v1::POLICY_MODE_SHADOW, PolicyMode::kShadow}},
+                                              {v1::POLICY_MODE_SHADOW, PolicyMode::kShadow},
+                                              {v1::POLICY_MODE_ENFORCED, PolicyMode::kEnforced}},
                                              out.mode);
   if (!status.ok()) return status;
   if (config.stop_on_size() > 0) out.stop_on.clear();

@@ -50,7 +50,15 @@ v1::SignalState ToProto(SignalState state) {
 }
 
 v1::PolicyMode ToProto(PolicyMode mode) {
-  return mode == PolicyMode::kShadow ? v1::POLICY_MODE_SHADOW : v1::POLICY_MODE_ADVISORY;
+  switch (mode) {
+    case PolicyMode::kAdvisory:
+      return v1::POLICY_MODE_ADVISORY;
+    case PolicyMode::kShadow:
+      return v1::POLICY_MODE_SHADOW;
+    case PolicyMode::kEnforced:
+      return v1::POLICY_MODE_ENFORCED;
+  }
+  return v1::POLICY_MODE_UNSPECIFIED;
 }
 
 v1::SignalConfig ToProto(const SignalSettings& settings) {
@@ -304,6 +312,18 @@ Decision ForJob(Decision decision) {
   decision.best_step.reset();
   decision.reason = absl::StrCat("in shadow mode; otherwise STOP: ", decision.reason);
   return decision;
+}
+
+v1::SettingsChange ToProto(const SettingsRecord& record) {
+  v1::SettingsChange out;
+  *out.mutable_create_time() = ToProto(record.create_time);
+  out.set_author(record.author);
+  if (record.step) out.set_step(record.step->value);
+  *out.mutable_old_signals() = ToProto(record.old_signals);
+  *out.mutable_new_signals() = ToProto(record.new_signals);
+  *out.mutable_old_policy() = ToProto(record.old_policy);
+  *out.mutable_new_policy() = ToProto(record.new_policy);
+  return out;
 }
 
 v1::Run ToProto(const RunView& view) {

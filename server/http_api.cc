@@ -23,7 +23,7 @@ td{padding:.15rem 1rem .15rem 0;vertical-align:top}code{font-size:.95em}</style>
 <table>
 <tr><td><a href="/api/v1/runs"><code>/api/v1/runs</code></a><td>all runs, newest first
 <tr><td><code>/api/v1/runs/{id}</code><td>one run (write <code>/</code> within an id as <code>%2F</code>)
-<tr><td><code>/api/v1/runs/{id}/estimates</code><td>mean LID by step; also <code>attention</code>, <code>scalars</code>, <code>signals</code>, <code>decisions</code>, <code>decision</code>
+<tr><td><code>/api/v1/runs/{id}/estimates</code><td>mean LID by step; also <code>attention</code>, <code>scalars</code>, <code>signals</code>, <code>decisions</code>, <code>settings-changes</code>, <code>decision</code>
 <tr><td><code>/api/v1/runs/{id}/layers</code><td>mean LID by layer at the newest step; <code>?split=SPLIT_VALIDATION&amp;step=N</code> for another
 <tr><td><code>/api/v1/compare?run_ids=A&amp;run_ids=B&amp;probe=P</code><td>one series of several runs
 <tr><td><a href="/api/v1/server"><code>/api/v1/server</code></a><td>version, limits and load
@@ -241,14 +241,16 @@ absl::StatusOr<std::string> HttpApi::OfRun(const Principal& principal, const std
     return Answer(principal, parameters, queries_, &QueryHandlers::ListSignals);
   if (what == "decisions")
     return Answer(principal, parameters, queries_, &QueryHandlers::ListDecisions);
+  if (what == "settings-changes")
+    return Answer(principal, parameters, queries_, &QueryHandlers::ListSettingsChanges);
   if (what == "decision")
     return Answer(principal, parameters, queries_, &QueryHandlers::GetDecision);
   if (what == "layers")
     return Answer(principal, parameters, queries_, &QueryHandlers::GetLayerProfile);
-  return absl::NotFoundError(
-      absl::StrCat("a run has no ", Quoted(what),
-                   "; estimates, attention, scalars, signals, decisions, "
-                   "decision and layers are there; write / within a run's id as %2F"));
+  return absl::NotFoundError(absl::StrCat(
+      "a run has no ", Quoted(what),
+      "; estimates, attention, scalars, signals, decisions, "
+      "settings-changes, decision and layers are there; write / within a run's id as %2F"));
 }
 
 }  // namespace dimwatch::server

@@ -102,6 +102,7 @@ struct EventWriter {
     *out.mutable_decision() = ToProto(record.decision, record.create_time);
   }
   void operator()(const StateRecord& record) { out.set_state(ToProto(record.state)); }
+  void operator()(const SettingsRecord& record) { *out.mutable_settings() = ToProto(record); }
   void operator()(const ScalarRecord& record) {
     out.mutable_scalars()->set_step(record.step.value);
     (*out.mutable_scalars()->mutable_values())[record.name] = record.value;
@@ -209,6 +210,19 @@ absl::Status QueryHandlers::ListDecisions(const v1::ListDecisionsRequest& reques
       [&](const DecisionRecord& record) {
         *response.add_decisions() = ToProto(record.decision, record.create_time);
       });
+  if (next.ok()) response.set_next_page_token(*std::move(next));
+  return next.status();
+}
+
+absl::Status QueryHandlers::ListSettingsChanges(const v1::ListSettingsChangesRequest& request,
+                                                v1::ListSettingsChangesResponse& response) {
+  absl::StatusOr<std::string> next = FillHistoryPage(
+      request,
+      [&](std::int64_t cursor, int limit) {
+        return store_.ReadSettings(request.run_id(), cursor, limit);
+      },
+      [](const SettingsRecord&) { return true; },
+      [&](const SettingsRecord& record) { *response.add_changes() = ToProto(record); });
   if (next.ok()) response.set_next_page_token(*std::move(next));
   return next.status();
 }

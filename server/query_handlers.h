@@ -37,6 +37,8 @@ class QueryHandlers {
                            v1::ListSignalsResponse& response);
   absl::Status ListDecisions(const v1::ListDecisionsRequest& request,
                              v1::ListDecisionsResponse& response);
+  absl::Status ListSettingsChanges(const v1::ListSettingsChangesRequest& request,
+                                   v1::ListSettingsChangesResponse& response);
   absl::Status GetDecision(const v1::GetDecisionRequest& request,
                            v1::GetDecisionResponse& response);
   absl::Status CompareRuns(const v1::CompareRunsRequest& request,

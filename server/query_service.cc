@@ -44,6 +44,14 @@ grpc::ServerUnaryReactor* QueryService::ListDecisions(grpc::CallbackServerContex
   });
 }
 
+grpc::ServerUnaryReactor* QueryService::ListSettingsChanges(
+    grpc::CallbackServerContext* context, const v1::ListSettingsChangesRequest* request,
+    v1::ListSettingsChangesResponse* response) {
+  return RunUnary(context, unary_, *request, [=, this](const Principal&) {
+    return query_handlers_.ListSettingsChanges(*request, *response);
+  });
+}
+
 grpc::ServerUnaryReactor* QueryService::GetDecision(grpc::CallbackServerContext* context,
                                                     const v1::GetDecisionRequest* request,
                                                     v1::GetDecisionResponse* response) {

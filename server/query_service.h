@@ -30,6 +30,9 @@ class QueryService final : public v1::QueryService::CallbackService {
   grpc::ServerUnaryReactor* ListDecisions(grpc::CallbackServerContext* context,
                                           const v1::ListDecisionsRequest* request,
                                           v1::ListDecisionsResponse* response) override;
+  grpc::ServerUnaryReactor* ListSettingsChanges(grpc::CallbackServerContext* context,
+                                                const v1::ListSettingsChangesRequest* request,
+                                                v1::ListSettingsChangesResponse* response) override;
   grpc::ServerUnaryReactor* GetDecision(grpc::CallbackServerContext* context,
                                         const v1::GetDecisionRequest* request,
                                         v1::GetDecisionResponse* response) override;

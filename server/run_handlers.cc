@@ -7,6 +7,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "google/protobuf/util/field_mask_util.h"
 #include "server/convert.h"
 #include "server/errors.h"
 #include "server/limits.h"
@@ -16,6 +18,7 @@
 namespace dimwatch::server {
 namespace {
 
+using google::protobuf::util::FieldMaskUtil;
 using Views = std::vector<std::shared_ptr<const RunView>>;
 
 std::string KeyOf(const RunView& view) {
@@ -50,6 +53,18 @@ absl::StatusOr<RunFilter> ReadFilter(const v1::ListRunsRequest& request) {
   return filter;
 }
 
+// Whether `path` names `message` or one of its fields.
+bool IsOrIsIn(absl::string_view path, absl::string_view message) {
+  return absl::ConsumePrefix(&path, message) && (path.empty() || path[0] == '.');
+}
+
+bool CanBeSet(const std::string& path) {
+  return path == "display_name" || path == "labels" ||
+         ((IsOrIsIn(path, "config.signals") || IsOrIsIn(path, "config.policy")) &&
+          FieldMaskUtil::IsValidPath<v1::Run>(path));
+}
+
+// Takes what `path` names from `run`. REQUIRES: CanBeSet(path).
 absl::Status ReadUpdate(const std::string& path, const v1::Run& run, RunUpdate& update) {
   if (path == "display_name") {
     update.display_name = run.display_name().empty() ? run.run_id() : run.display_name();
@@ -59,34 +74,47 @@ absl::Status ReadUpdate(const std::string& path, const v1::Run& run, RunUpdate& 
     update.labels = {run.labels().begin(), run.labels().end()};
     return ValidateLabels(*update.labels);
   }
-  if (path == "config.signals") {
+  if (IsOrIsIn(path, "config.signals")) {
     absl::StatusOr<SignalSettings> signals = FromProto(run.config().signals());
     if (signals.ok()) update.signals = *signals;
-    return Blame(path, signals.status());
+    return Blame("config.signals", signals.status());
   }
-  if (path == "config.policy") {
-    absl::StatusOr<PolicySettings> policy = FromProto(run.config().policy());
-    if (policy.ok()) update.policy = *std::move(policy);
-    return Blame(path, policy.status());
-  }
-  return absl::NotFoundError("");
+  absl::StatusOr<PolicySettings> policy = FromProto(run.config().policy());
+  if (policy.ok()) update.policy = *std::move(policy);
+  return Blame("config.policy", policy.status());
 }
 
-absl::StatusOr<RunUpdate> ReadUpdates(const v1::UpdateRunRequest& request, const v1::Run& run) {
-  constexpr absl::string_view kAllowed =
-      "display_name, labels, config.signals and config.policy are allowed";
+// `run` is what the request leaves of the present one.
+absl::StatusOr<RunUpdate> ReadUpdates(const google::protobuf::FieldMask& mask, const v1::Run& run) {
   RunUpdate update;
-  for (const std::string& path : request.update_mask().paths()) {
+  for (const std::string& path : mask.paths()) {
     const absl::Status status = ReadUpdate(path, run, update);
-    if (absl::IsNotFound(status)) {
-      return InvalidField("update_mask", absl::StrCat(Quoted(path), " cannot be set; ", kAllowed));
-    }
     if (!status.ok()) return Blame("run", status);
   }
-  if (request.update_mask().paths().empty()) {
+  return update;
+}
+
+absl::Status CheckMask(const google::protobuf::FieldMask& mask) {
+  constexpr absl::string_view kAllowed =
+      "display_name, labels, config.signals, config.policy and the fields of the last two are "
+      "allowed";
+  if (mask.paths().empty()) {
     return InvalidField("update_mask", absl::StrCat("is empty; ", kAllowed));
   }
-  return update;
+  for (const std::string& path : mask.paths()) {
+    if (CanBeSet(path)) continue;
+    return InvalidField("update_mask", absl::StrCat(Quoted(path), " cannot be set; ", kAllowed));
+  }
+  return absl::OkStatus();
+}
+
+// `present` with what the mask names taken from `wanted`.
+v1::Run Merged(v1::Run present, const v1::Run& wanted, const google::protobuf::FieldMask& mask) {
+  FieldMaskUtil::MergeOptions options;
+  options.set_replace_message_fields(true);
+  options.set_replace_repeated_fields(true);
+  FieldMaskUtil::MergeMessageTo(wanted, mask, options, &present);
+  return present;
 }
 
 }  // namespace
@@ -145,16 +173,21 @@ absl::Status RunHandlers::ListRuns(const Principal& principal, const v1::ListRun
   return absl::OkStatus();
 }
 
-absl::Status RunHandlers::UpdateRun(const v1::UpdateRunRequest& request,
+absl::Status RunHandlers::UpdateRun(const v1::UpdateRunRequest& request, const std::string& author,
                                     v1::UpdateRunResponse& response) {
-  const auto present = monitor_.GetRun(request.run().run_id());
+  const std::string& run_id = request.run().run_id();
+  const google::protobuf::FieldMask& mask = request.update_mask();
+  const std::lock_guard lock(update_mutex_);
+  const auto present = monitor_.GetRun(run_id);
   if (!present.ok()) return present.status();
-  v1::Run run = request.run();
-  run.set_project((*present)->run.project);
-  const absl::StatusOr<RunUpdate> update = ReadUpdates(request, Completed(std::move(run)));
+  if (absl::Status status = CheckMask(mask); !status.ok()) return status;
+  v1::Run wanted = request.run();
+  wanted.set_project((*present)->run.project);
+  absl::StatusOr<RunUpdate> update =
+      ReadUpdates(mask, Merged(ToProto(**present), Completed(std::move(wanted)), mask));
   if (!update.ok()) return update.status();
-  const absl::StatusOr<std::shared_ptr<const RunView>> view =
-      monitor_.UpdateRun(request.run().run_id(), *update);
+  update->author = author;
+  const absl::StatusOr<std::shared_ptr<const RunView>> view = monitor_.UpdateRun(run_id, *update);
   if (!view.ok()) return view.status();
   *response.mutable_run() = ToProto(**view);
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <mutex>
+#include <string>
 
 #include "absl/status/status.h"
 #include "dimwatch/v1/run.pb.h"
@@ -25,7 +26,9 @@ class RunHandlers {
   // Of the projects that `principal` may see.
   absl::Status ListRuns(const Principal& principal, const v1::ListRunsRequest& request,
                         v1::ListRunsResponse& response);
-  absl::Status UpdateRun(const v1::UpdateRunRequest& request, v1::UpdateRunResponse& response);
+  // `author` is kept with changes of how the run is judged.
+  absl::Status UpdateRun(const v1::UpdateRunRequest& request, const std::string& author,
+                         v1::UpdateRunResponse& response);
   // Calls `done` once, from any thread; `response` must live until then.
   void FinishRun(const v1::FinishRunRequest& request, v1::FinishRunResponse& response,
                  std::function<void(absl::Status)> done);
@@ -36,6 +39,7 @@ class RunHandlers {
   v1::Run Completed(v1::Run run) const;
 
   Monitor& monitor_;
+  std::mutex update_mutex_;  // held by UpdateRun, which keeps the fields that it is not to change
   mutable std::mutex mutex_;
   ProjectDefaults projects_;  // guarded by mutex_
 };

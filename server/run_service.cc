@@ -1,5 +1,6 @@
 #include "server/run_service.h"
 
+#include "absl/strings/str_cat.h"
 #include "server/log.h"
 #include "server/unary.h"
 
@@ -39,8 +40,12 @@ grpc::ServerUnaryReactor* RunService::ListRuns(grpc::CallbackServerContext* cont
 grpc::ServerUnaryReactor* RunService::UpdateRun(grpc::CallbackServerContext* context,
                                                 const v1::UpdateRunRequest* request,
                                                 v1::UpdateRunResponse* response) {
-  return RunUnary(context, unary_, *request, [=, this](const Principal&) {
-    return run_handlers_.UpdateRun(*request, *response);
+  return RunUnary(context, unary_, *request, [=, this](const Principal& principal) {
+    const std::string author =
+        principal.token() == nullptr
+            ? context->peer()
+            : absl::StrCat("token ", principal.name(), " at ", context->peer());
+    return run_handlers_.UpdateRun(*request, author, *response);
   });
 }
 

@@ -28,6 +28,7 @@ void AddLayersCommand(CLI::App& app, Action& action);
 void AddWatchCommand(CLI::App& app, Action& action);
 void AddCompareCommand(CLI::App& app, Action& action);
 void AddExportCommand(CLI::App& app, Action& action);
+void AddSetCommand(CLI::App& app, Action& action);
 void AddFinishCommand(CLI::App& app, Action& action);
 void AddDeleteCommand(CLI::App& app, Action& action);
 void AddBenchCommand(CLI::App& app, Action& action);

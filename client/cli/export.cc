@@ -57,12 +57,15 @@ absl::StatusOr<RunHistory> ReadHistory(const Server& server, const std::string& 
        history.signals, status);
   Take(ListAll(server, &Query::ListDecisions, &v1::ListDecisionsResponse::decisions, run_id),
        history.decisions, status);
+  Take(ListAll(server, &Query::ListSettingsChanges, &v1::ListSettingsChangesResponse::changes,
+               run_id),
+       history.settings, status);
   if (!status.ok()) return status;
   return history;
 }
 
 // The lines of `replay --json`: by step, the scalars of a step before its estimates, so that they
-// can be replayed; then all signals, then all decisions.
+// can be replayed; then all signals, all decisions, all changes of the parameters.
 std::vector<Json> Lines(const RunHistory& history) {
   std::vector<Json> lines;
   for (const v1::Scalar& scalar : history.scalars) {
@@ -80,6 +83,7 @@ std::vector<Json> Lines(const RunHistory& history) {
                            [](const Json& line) { return line["step"].get<std::int64_t>(); });
   for (const v1::Signal& signal : history.signals) lines.push_back(ToJson(signal));
   for (const v1::Decision& decision : history.decisions) lines.push_back(ToJson(decision));
+  for (const v1::SettingsChange& change : history.settings) lines.push_back(ToJson(change));
   return lines;
 }
 
@@ -147,6 +151,8 @@ std::string ToCsv(const RunHistory& history) {
                                                     "seconds",
                                                     "mode",
                                                     "reason",
+                                                    "author",
+                                                    "changed",
                                                     "time"};
   std::string text;
   for (const std::string& column : kColumns) text += (text.empty() ? "" : ",") + column;

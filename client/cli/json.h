@@ -25,10 +25,15 @@ Json ToJson(const Decision& decision);
 Json ToJson(const v1::Estimate& estimate);
 Json ToJson(const v1::Signal& signal);
 Json ToJson(const v1::Decision& decision);
+// {"type":"settings","step","author","changed":{"signals.patience":{"old":3,"new":5}},"time"}.
+Json ToJson(const v1::SettingsChange& change);
+// The parameters by their names in config.proto.
+Json ToJson(const v1::SignalConfig& config);
+Json ToJson(const v1::PolicyConfig& config);
 Json ScalarJson(std::int64_t step, const std::string& name, double value);
 Json RewindJson(std::int64_t step, const std::string& series);
 Json StateJson(v1::RunState state);
-// A run with its newest estimates, signals and decision.
+// A run with its parameters, newest estimates, signals and decision.
 Json ToJson(const v1::Run& run);
 
 // "twonn-global", "paper", "FIRING", "STOP", "RUNNING": as the core writes them.

@@ -30,6 +30,15 @@ std::string LowerSuffix(Enum value, std::size_t prefix) {
 
 Json OrNull(bool has, double value) { return has ? Json(value) : Json(nullptr); }
 
+// Adds what differs between two configurations, as {"<prefix>NAME":{"old":...,"new":...}}.
+void AddDifferences(const std::string& prefix, const Json& before, const Json& after,
+                    Json& changed) {
+  for (const auto& [name, value] : after.items()) {
+    if (value == before[name]) continue;
+    changed[prefix + name] = {{"old", before[name]}, {"new", value}};
+  }
+}
+
 }  // namespace
 
 std::string EnumName(v1::Estimator estimator) { return LowerSuffix(estimator, 10); }
@@ -120,6 +129,38 @@ Json ToJson(const v1::Decision& decision) {
   return json;
 }
 
+Json ToJson(const v1::SignalConfig& config) {
+  return {{"warmup", config.warmup()},
+          {"patience", config.patience()},
+          {"cooldown", config.cooldown()},
+          {"min_delta", config.min_delta()},
+          {"z_score", config.z_score()},
+          {"heartbeat_seconds", config.heartbeat_seconds()},
+          {"collapse_lid", config.collapse_lid()},
+          {"collapse_ratio", config.collapse_ratio()}};
+}
+
+Json ToJson(const v1::PolicyConfig& config) {
+  return {{"mode", EnumName(config.mode())},
+          {"stop_on", std::vector<std::string>(config.stop_on().begin(), config.stop_on().end())},
+          {"min_probes", config.min_probes()},
+          {"warmup_step", config.warmup_step()}};
+}
+
+Json ToJson(const v1::SettingsChange& change) {
+  Json json;
+  json["type"] = "settings";
+  json["step"] = change.has_step() ? Json(change.step()) : Json();
+  json["author"] = change.author();
+  json["changed"] = Json::object();
+  AddDifferences("signals.", ToJson(change.old_signals()), ToJson(change.new_signals()),
+                 json["changed"]);
+  AddDifferences("policy.", ToJson(change.old_policy()), ToJson(change.new_policy()),
+                 json["changed"]);
+  json["time"] = TimeText(change.create_time());
+  return json;
+}
+
 Json ScalarJson(std::int64_t step, const std::string& name, double value) {
   return {{"type", "scalar"}, {"step", step}, {"name", name}, {"value", value}};
 }
@@ -146,6 +187,8 @@ Json ToJson(const v1::Run& run) {
   json["last_sample"] = TimeText(run.last_sample_time());
   json["last_step"] = run.has_last_step() ? Json(run.last_step()) : Json();
   json["damage"] = run.damage();
+  json["config"] = {{"signals", ToJson(run.config().signals())},
+                    {"policy", ToJson(run.config().policy())}};
   json["decision"] = ToJson(run.decision());
   json["estimates"] = Json::array();
   for (const v1::Estimate& estimate : run.latest_estimates()) {

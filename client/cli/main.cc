@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   dimwatch::cli::AddWatchCommand(app, action);
   dimwatch::cli::AddCompareCommand(app, action);
   dimwatch::cli::AddExportCommand(app, action);
+  dimwatch::cli::AddSetCommand(app, action);
   dimwatch::cli::AddFinishCommand(app, action);
   dimwatch::cli::AddDeleteCommand(app, action);
   dimwatch::cli::AddBackupCommand(app, action);

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "dimwatch/v1/result.pb.h"
+#include "dimwatch/v1/query.pb.h"
 
 namespace dimwatch::cli {
 
@@ -21,6 +21,7 @@ struct RunHistory {
   std::vector<v1::Scalar> scalars;
   std::vector<v1::Signal> signals;
   std::vector<v1::Decision> decisions;
+  std::vector<v1::SettingsChange> settings;
 };
 
 std::string ToOpenMetrics(const RunHistory& history);

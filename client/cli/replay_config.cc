@@ -130,7 +130,8 @@ void ReadSignals(const toml::table& table, absl::Status& status, SignalSettings&
 absl::StatusOr<PolicyMode> ParseMode(const std::string& name) {
   if (name == "advisory") return PolicyMode::kAdvisory;
   if (name == "shadow") return PolicyMode::kShadow;
-  return absl::InvalidArgumentError("must be advisory or shadow, got '" + name + "'");
+  if (name == "enforced") return PolicyMode::kEnforced;
+  return absl::InvalidArgumentError("must be advisory, shadow or enforced, got '" + name + "'");
 }
 
 absl::StatusOr<Split> ParseSplit(const std::string& name) {

@@ -97,7 +97,7 @@ absl::Status RunRuns(RunsOptions options) {
   return absl::OkStatus();
 }
 
-void PrintHeader(const v1::Run& run, bool colored) {
+void PrintHeader(const v1::Run& run, const std::vector<v1::SettingsChange>& changes, bool colored) {
   const v1::Decision& decision = run.decision();
   std::printf("run       %s\n", run.run_id().c_str());
   std::printf("name      %s\n", run.display_name().c_str());
@@ -114,11 +114,17 @@ void PrintHeader(const v1::Run& run, bool colored) {
     std::printf("step      %lld\n", static_cast<long long>(run.last_step()));
   }
   if (!run.damage().empty()) std::printf("damage    %s\n", run.damage().c_str());
+  std::printf("signals   %s\n", ParametersText(ToJson(run.config().signals())).c_str());
+  std::printf("policy    %s\n", ParametersText(ToJson(run.config().policy())).c_str());
+  for (const v1::SettingsChange& change : changes) {
+    std::printf("changed   %s\n", SettingsChangeText(change).c_str());
+  }
   std::printf("decision  %s\n\n",
               Colored(DecisionText(decision), ColorOf(decision.verdict()), colored).c_str());
 }
 
 absl::Status RunShow(const ShowOptions& options) {
+  using Query = v1::QueryService::Stub;
   const absl::StatusOr<Server> connected = Connect(options.server);
   if (!connected.ok()) return connected.status();
   const Server& server = *connected;
@@ -127,13 +133,21 @@ absl::Status RunShow(const ShowOptions& options) {
   const auto response =
       Call(server, *server.runs, &v1::RunService::Stub::GetRun, request, options.run_id);
   if (!response.ok()) return response.status();
+  const auto changes = ListAll(server, &Query::ListSettingsChanges,
+                               &v1::ListSettingsChangesResponse::changes, options.run_id);
+  if (!changes.ok()) return changes.status();
   const v1::Run& run = response->run();
   if (options.json) {
-    std::printf("%s\n", ToJson(run).dump().c_str());
+    Json json = ToJson(run);
+    json["settings_changes"] = Json::array();
+    for (const v1::SettingsChange& change : *changes) {
+      json["settings_changes"].push_back(ToJson(change));
+    }
+    std::printf("%s\n", json.dump().c_str());
     return absl::OkStatus();
   }
   const bool colored = StdoutIsColored();
-  PrintHeader(run, colored);
+  PrintHeader(run, *changes, colored);
   Table table(EstimateHeader());
   for (const v1::Estimate& estimate : run.latest_estimates()) table.Add(EstimateCells(estimate));
   std::printf("%s", table.ToString(colored).c_str());

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "client/cli/json.h"
+#include "absl/strings/str_join.h"
 
 namespace dimwatch::cli {
 namespace {
@@ -33,6 +33,13 @@ std::size_t Width(const std::string& text) {
     }
   }
   return width;
+}
+
+// As `dimwatch set` takes it.
+std::string ValueText(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return value.dump();
+  return absl::StrJoin(value.get<std::vector<std::string>>(), ",");
 }
 
 }  // namespace
@@ -168,6 +175,25 @@ std::string SignalText(const v1::Signal& signal, bool colored) {
          Colored(EnumName(signal.state()), ColorOf(signal.state()), colored) +
          (signal.probe().empty() ? "" : " on " + signal.probe()) + " at step " +
          std::to_string(signal.step()) + ": " + signal.reason();
+}
+
+std::string ParametersText(const Json& parameters) {
+  std::string text;
+  for (const auto& [name, value] : parameters.items()) {
+    text += (text.empty() ? "" : " ") + name + "=" + ValueText(value);
+  }
+  return text;
+}
+
+std::string SettingsChangeText(const v1::SettingsChange& change) {
+  const Json json = ToJson(change);
+  std::string text;
+  for (const auto& [name, values] : json["changed"].items()) {
+    text += (text.empty() ? "" : ", ") + name + " " + ValueText(values["old"]) + " -> " +
+            ValueText(values["new"]);
+  }
+  const std::string step = change.has_step() ? " at step " + std::to_string(change.step()) : "";
+  return text + step + ", " + TimeText(change.create_time()) + " by " + change.author();
 }
 
 std::string DecisionText(const v1::Decision& decision) {

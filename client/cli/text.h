@@ -6,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "dimwatch/v1/result.pb.h"
+#include "client/cli/json.h"
+#include "dimwatch/v1/query.pb.h"
 
 namespace dimwatch::cli {
 
@@ -54,6 +55,10 @@ std::vector<std::string> EstimateHeader();
 std::vector<std::string> EstimateCells(const v1::Estimate& estimate);
 // "overfitting FIRING on train/last at step 760: <reason>".
 std::string SignalText(const v1::Signal& signal, bool colored);
+// "mode=advisory stop_on=overfitting,collapsed": parameters as `dimwatch set` takes them.
+std::string ParametersText(const Json& parameters);
+// "signals.patience 3 -> 5, policy.mode advisory -> shadow at step 760, <time> by <author>".
+std::string SettingsChangeText(const v1::SettingsChange& change);
 // "STOP at step 760: <reason> (best step 228)"; and that the job is not told, in shadow mode.
 std::string DecisionText(const v1::Decision& decision);
 // How full the window is: "100%".

@@ -51,6 +51,7 @@ class JsonLines final : public Watcher {
       Print(event.cursor(),
             RewindJson(rewind.step(), rewind.probe().empty() ? rewind.scalar() : rewind.probe()));
     }
+    if (event.has_settings()) Print(event.cursor(), ToJson(event.settings()));
     for (const auto& [name, value] : std::map<std::string, double>(
              event.scalars().values().begin(), event.scalars().values().end())) {
       Print(event.cursor(), ScalarJson(event.scalars().step(), name, value));
@@ -85,6 +86,8 @@ class PlainLines final : public Watcher {
       const v1::Rewind& rewind = event.rewind();
       line = "step " + std::to_string(rewind.step()) + "  " + rewind.probe() + rewind.scalar() +
              " goes on from here again";
+    } else if (event.has_settings()) {
+      line = SettingsChangeText(event.settings());
     } else if (event.event_case() == v1::WatchRunResponse::kState) {
       line = "run is " + EnumName(event.state());
     } else {

@@ -27,6 +27,7 @@ struct Teller {
   void operator()(const AttentionRecord&) const {}
   void operator()(const DecisionRecord&) const {}
   void operator()(const StateRecord&) const {}
+  void operator()(const SettingsRecord&) const {}
 
   bool IsJudged(const std::string& probe) const {
     return std::ranges::any_of(run.probes, [&](const ProbeSettings& settings) {

@@ -131,6 +131,7 @@ struct RunUpdate {
   std::optional<std::map<std::string, std::string>> labels;
   std::optional<SignalSettings> signals;
   std::optional<PolicySettings> policy;
+  std::string author;  // who asks; kept with changes of the settings
 };
 
 // Thread-safe.

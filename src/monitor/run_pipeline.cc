@@ -97,8 +97,12 @@ class RunPipeline::Impl {
   }
 
   RunChanges Rejudge(const SignalSettings& signals, const PolicySettings& policy,
-                     const std::vector<EventRecord>& history) {
+                     const std::string& author, const std::vector<EventRecord>& history) {
     RunChanges changes;
+    if (signals != run_.signals || policy != run_.policy) {
+      changes.settings.push_back({NextCursor(), author, run_.last_step, run_.signals, signals,
+                                  run_.policy, policy, clock_.Now()});
+    }
     const std::vector<Signal> before = judge_.signals();
     const Decision decision_before = judge_.decision();
     run_.signals = signals;
@@ -284,6 +288,7 @@ class RunPipeline::Impl {
   void Remember(const DecisionRecord& record) { decision_time_ = record.create_time; }
   void Remember(const SignalRecord&) {}
   void Remember(const StateRecord&) {}
+  void Remember(const SettingsRecord&) {}
 
   std::int64_t NextCursor() { return run_.next_cursor++; }
   void SawStep(Step step) { run_.last_step = std::max(run_.last_step.value_or(step), step); }
@@ -328,8 +333,9 @@ std::optional<RunChanges> RunPipeline::ObserveSilence(double seconds) {
   return impl_->ObserveSilence(seconds);
 }
 RunChanges RunPipeline::Rejudge(const SignalSettings& signals, const PolicySettings& policy,
+                                const std::string& author,
                                 const std::vector<EventRecord>& history) {
-  return impl_->Rejudge(signals, policy, history);
+  return impl_->Rejudge(signals, policy, author, history);
 }
 RunChanges RunPipeline::Describe(std::string display_name,
                                  std::map<std::string, std::string> labels) {

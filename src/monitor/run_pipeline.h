@@ -54,9 +54,9 @@ class RunPipeline {
   // The run has been silent for `seconds`; beyond its heartbeat it becomes STALE. 0: it speaks
   // again.
   std::optional<RunChanges> ObserveSilence(double seconds);
-  // New parameters: the series is judged from its beginning. `history` as for Restore.
+  // New parameters by `author`: the series is judged from its beginning. `history` as for Restore.
   RunChanges Rejudge(const SignalSettings& signals, const PolicySettings& policy,
-                     const std::vector<EventRecord>& history);
+                     const std::string& author, const std::vector<EventRecord>& history);
   // New names, labels and session: what no estimate depends on. The change of the record alone.
   RunChanges Describe(std::string display_name, std::map<std::string, std::string> labels);
   RunChanges ObserveSession(std::int64_t session_epoch);

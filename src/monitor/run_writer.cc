@@ -240,7 +240,7 @@ RunActor::Changes RunActor::Change(const RunUpdate& update) {
   if (!history.ok()) return history.status();
   pipeline_->Describe(name, labels);
   return pipeline_->Rejudge(update.signals.value_or(run.signals),
-                            update.policy.value_or(run.policy), *history);
+                            update.policy.value_or(run.policy), update.author, *history);
 }
 
 RunActor::Changes RunActor::ChangeBySilence(double seconds) {

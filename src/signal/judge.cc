@@ -135,6 +135,9 @@ class RunJudge::Impl {
     for (const auto& [name, each] : probes_) {
       for (FiringSignal& signal : each.judge.firing()) firing.push_back(std::move(signal));
     }
+    const bool stands =
+        policy_.mode == PolicyMode::kEnforced && decision_.verdict == Verdict::kStop;
+    if (stands) return;
     Decision decision = Decide(policy_, firing, metrics_, now);
     if (Differ(decision_, decision)) decision_ = std::move(decision);
   }

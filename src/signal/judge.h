@@ -5,7 +5,8 @@
 //  2. Rewinding is normal: a point at or below the last step of its series (a probe's estimates, or
 //     one scalar) replaces everything of that series from there on, and the judge stands as if the
 //     replaced points had never come.
-//  3. O(log points) per point without rewinds, O(points log points) for a rewind.
+//  3. In the mode kEnforced a STOP stands until the points that it rests on are replaced.
+//  4. O(log points) per point without rewinds, O(points log points) for a rewind.
 #pragma once
 
 #include <memory>

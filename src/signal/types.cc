@@ -72,7 +72,15 @@ std::string_view Name(SignalState state) {
 std::string_view Name(Verdict verdict) { return verdict == Verdict::kStop ? "STOP" : "CONTINUE"; }
 
 std::string_view Name(PolicyMode mode) {
-  return mode == PolicyMode::kShadow ? "shadow" : "advisory";
+  switch (mode) {
+    case PolicyMode::kAdvisory:
+      return "advisory";
+    case PolicyMode::kShadow:
+      return "shadow";
+    case PolicyMode::kEnforced:
+      return "enforced";
+  }
+  return "";
 }
 
 std::optional<SignalKind> ParseSignalKind(std::string_view name) {

@@ -24,7 +24,7 @@ enum class SignalKind {
 };
 enum class SignalState { kInactive, kPending, kFiring, kResolved };
 enum class Verdict { kContinue, kStop };
-enum class PolicyMode { kAdvisory, kShadow };
+enum class PolicyMode { kAdvisory, kShadow, kEnforced };
 
 // "overfitting", "FIRING", "STOP", "shadow": as on the command line and in JSON. docs/signals.md.
 std::string_view Name(SignalKind kind);

@@ -94,7 +94,7 @@ std::optional<Verdict> ParseEnum(std::string_view name) {
 
 template <>
 std::optional<PolicyMode> ParseEnum(std::string_view name) {
-  return Find(name, {PolicyMode::kAdvisory, PolicyMode::kShadow});
+  return Find(name, {PolicyMode::kAdvisory, PolicyMode::kShadow, PolicyMode::kEnforced});
 }
 
 template <>

@@ -81,6 +81,13 @@ void VisitFields(Visitor& visit, Record& record) {
   visit(record.cursor, record.state, record.create_time);
 }
 
+template <typename Visitor, typename Record>
+requires std::same_as<std::remove_const_t<Record>, SettingsRecord>
+void VisitFields(Visitor& visit, Record& record) {
+  visit(record.cursor, record.author, record.step, record.old_signals, record.new_signals,
+        record.old_policy, record.new_policy, record.create_time);
+}
+
 class Binder {
  public:
   explicit Binder(SqliteQuery& query) : query_(query) {}
@@ -253,6 +260,7 @@ template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const Signal
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const DecisionRecord&);
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const RewindRecord&);
 template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const StateRecord&);
+template absl::Status InsertRecord(SqliteConnection&, std::int64_t, const SettingsRecord&);
 template absl::StatusOr<RunRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<EstimateRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<AttentionRecord> TakeRecord(SqliteQuery&);
@@ -261,5 +269,6 @@ template absl::StatusOr<SignalRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<DecisionRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<RewindRecord> TakeRecord(SqliteQuery&);
 template absl::StatusOr<StateRecord> TakeRecord(SqliteQuery&);
+template absl::StatusOr<SettingsRecord> TakeRecord(SqliteQuery&);
 
 }  // namespace dimwatch

@@ -72,6 +72,13 @@ struct RecordTable<StateRecord> {
   static constexpr const char* kColumns = "cursor, state, create_time";
 };
 
+template <>
+struct RecordTable<SettingsRecord> {
+  static constexpr const char* kName = "settings_changes";
+  static constexpr const char* kColumns =
+      "cursor, author, step, old_signals, new_signals, old_policy, new_policy, create_time";
+};
+
 // Inserts the run or overwrites its row, and returns its key in the other tables.
 absl::StatusOr<std::int64_t> PutRun(SqliteConnection& connection, const RunRecord& run);
 

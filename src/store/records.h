@@ -111,6 +111,18 @@ struct StateRecord {
   absl::Time create_time;
 };
 
+// Somebody changed how the run is judged.
+struct SettingsRecord {
+  std::int64_t cursor = 0;
+  std::string author;
+  std::optional<Step> step;  // RunRecord::last_step at that time
+  SignalSettings old_signals;
+  SignalSettings new_signals;
+  PolicySettings old_policy;
+  PolicySettings new_policy;
+  absl::Time create_time;
+};
+
 // What one or several items did to a run; committed as one. Within a commit `rewinds` delete older
 // records only: estimates and scalars of the same commit are written after them, and the writer
 // never puts a rewind and points that it voids into one commit.
@@ -123,6 +135,7 @@ struct RunChanges {
   std::vector<SignalRecord> signals;
   std::vector<DecisionRecord> decisions;
   std::vector<StateRecord> states;
+  std::vector<SettingsRecord> settings;
 };
 
 }  // namespace dimwatch

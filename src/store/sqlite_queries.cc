@@ -58,6 +58,7 @@ absl::StatusOr<std::int64_t> LastCursor(SqliteConnection& connection, std::int64
       "SELECT cursor FROM signals WHERE run = ?1 AND cursor > ?2 UNION ALL "
       "SELECT cursor FROM decisions WHERE run = ?1 AND cursor > ?2 UNION ALL "
       "SELECT cursor FROM rewinds WHERE run = ?1 AND cursor > ?2 UNION ALL "
+      "SELECT cursor FROM settings_changes WHERE run = ?1 AND cursor > ?2 UNION ALL "
       "SELECT cursor FROM states WHERE run = ?1 AND cursor > ?2 ORDER BY cursor LIMIT ?3)");
   DIMWATCH_RETURN_IF_ERROR(query.status());
   const absl::StatusOr<bool> row = query->Bind(run_key, after_cursor, std::max(limit, 0)).Next();
@@ -121,7 +122,8 @@ absl::Status ApplyChanges(SqliteConnection& connection, const RunChanges& change
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.scalars));
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.signals));
   DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.decisions));
-  return InsertAll(connection, *key, changes.states);
+  DIMWATCH_RETURN_IF_ERROR(InsertAll(connection, *key, changes.states));
+  return InsertAll(connection, *key, changes.settings);
 }
 
 absl::Status HideRun(SqliteConnection& connection, std::int64_t run_key) {

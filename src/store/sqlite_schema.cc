@@ -150,9 +150,24 @@ CREATE UNIQUE INDEX attention_by_probe ON attention (run, probe, step);
 CREATE UNIQUE INDEX attention_by_step ON attention (run, step, probe);
 )sql";
 
+constexpr const char* kVersion4 = R"sql(
+CREATE TABLE settings_changes (
+  run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+  cursor INTEGER NOT NULL,
+  author TEXT NOT NULL,
+  step INTEGER,
+  old_signals TEXT NOT NULL,
+  new_signals TEXT NOT NULL,
+  old_policy TEXT NOT NULL,
+  new_policy TEXT NOT NULL,
+  create_time INTEGER NOT NULL,
+  PRIMARY KEY (run, cursor)
+) WITHOUT ROWID;
+)sql";
+
 // Entry v brings a file of version v to version v + 1. Released entries never change.
 constexpr std::array<const char*, kSqliteSchemaVersion> kMigrations = {kVersion1, kVersion2,
-                                                                       kVersion3};
+                                                                       kVersion3, kVersion4};
 
 }  // namespace
 

@@ -49,6 +49,7 @@ auto& ListFor(RunChanges& changes, const SignalRecord&) { return changes.signals
 auto& ListFor(RunChanges& changes, const DecisionRecord&) { return changes.decisions; }
 auto& ListFor(RunChanges& changes, const RewindRecord&) { return changes.rewinds; }
 auto& ListFor(RunChanges& changes, const StateRecord&) { return changes.states; }
+auto& ListFor(RunChanges& changes, const SettingsRecord&) { return changes.settings; }
 
 // Renames the file, with its write-ahead log, to FILE.damaged-<n>; returns the new name.
 absl::StatusOr<std::filesystem::path> SetAside(const std::filesystem::path& file) {
@@ -290,6 +291,15 @@ absl::StatusOr<std::vector<SignalRecord>> SqliteStore::ReadSignals(const std::st
   return impl_->ReadRun(run_id, [&](SqliteConnection& connection, std::int64_t key) {
     return SelectRecords<SignalRecord>(connection, kBehindCursor, key, after_cursor,
                                        std::max(limit, 0));
+  });
+}
+
+absl::StatusOr<std::vector<SettingsRecord>> SqliteStore::ReadSettings(const std::string& run_id,
+                                                                      std::int64_t after_cursor,
+                                                                      int limit) {
+  return impl_->ReadRun(run_id, [&](SqliteConnection& connection, std::int64_t key) {
+    return SelectRecords<SettingsRecord>(connection, kBehindCursor, key, after_cursor,
+                                         std::max(limit, 0));
   });
 }
 

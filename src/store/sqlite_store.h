@@ -57,6 +57,9 @@ class SqliteStore : public Store {
   absl::StatusOr<std::vector<DecisionRecord>> ReadDecisions(const std::string& run_id,
                                                             std::int64_t after_cursor,
                                                             int limit) override;
+  absl::StatusOr<std::vector<SettingsRecord>> ReadSettings(const std::string& run_id,
+                                                           std::int64_t after_cursor,
+                                                           int limit) override;
   absl::StatusOr<std::vector<EventRecord>> ReadEvents(const std::string& run_id,
                                                       std::int64_t after_cursor,
                                                       int limit) override;

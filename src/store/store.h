@@ -26,7 +26,7 @@ struct SeriesQuery {
 };
 
 using EventRecord = std::variant<EstimateRecord, ScalarRecord, SignalRecord, DecisionRecord,
-                                 RewindRecord, StateRecord, AttentionRecord>;
+                                 RewindRecord, StateRecord, AttentionRecord, SettingsRecord>;
 
 // Thread-safe. Every call is atomic; a commit that returned OK survives kill -9. Errors: NOT_FOUND
 // for an unknown run, DATA_LOSS for a damaged record, RESOURCE_EXHAUSTED for a full disk, INTERNAL
@@ -58,6 +58,9 @@ class Store {
   virtual absl::StatusOr<std::vector<DecisionRecord>> ReadDecisions(const std::string& run_id,
                                                                     std::int64_t after_cursor,
                                                                     int limit) = 0;
+  virtual absl::StatusOr<std::vector<SettingsRecord>> ReadSettings(const std::string& run_id,
+                                                                   std::int64_t after_cursor,
+                                                                   int limit) = 0;
   // Every kind by ascending cursor. Voided estimates and scalars are gone from history; the rewind
   // that voided them stays. All scalars of one cursor come together, even beyond `limit`.
   virtual absl::StatusOr<std::vector<EventRecord>> ReadEvents(const std::string& run_id,

@@ -290,17 +290,29 @@ def test_lists_show_the_runs_of_the_tokens_projects_page_by_page(site):
     assert {"mine", "other"} <= {run.project for run in everything.runs}
 
 
+def test_a_change_of_parameters_is_kept_with_the_token_that_made_it(site):
+    site.make_run("mine/set", "mine")
+    request = run_pb2.UpdateRunRequest(update_mask={"paths": ["config.signals.patience"]})
+    request.run.run_id, request.run.config.signals.patience = "mine/set", 7
+    listing = query_pb2.ListSettingsChangesRequest(run_id="mine/set")
+    with site.channel("mine-admin") as channel:
+        call(channel, method_named("UpdateRun"), [request])
+        [change] = call(channel, method_named("ListSettingsChanges"), [listing]).changes
+    assert change.author.startswith(f"token {site.id_of('mine-admin')} at ipv4:127.0.0.1:")
+
+
 API_PATHS = [
     "/api/v1/runs", "/api/v1/runs?project=mine", "/api/v1/server",
     "/api/v1/compare?run_ids=mine/1&probe=train/last", "/api/v1/runs/mine%2F1",
 ] + [f"/api/v1/runs/mine%2F1/{part}" for part in (
-    "estimates", "attention", "scalars", "signals", "decisions", "decision", "layers")]
+    "estimates", "attention", "scalars", "signals", "decisions", "settings-changes", "decision",
+    "layers")]
 
 
 def test_every_documented_path_is_in_the_matrix(site):
     page = site.get("/")[1]
     documented = set(re.findall(r"<code>(/[^<?]+)", page)) | {
-        f"/api/v1/runs/{{id}}/{part}" for part in re.findall(r"<code>([a-z]+)</code>", page)}
+        f"/api/v1/runs/{{id}}/{part}" for part in re.findall(r"<code>([a-z-]+)</code>", page)}
     tested = {path.split("?")[0].replace("mine%2F1", "{id}") for path in API_PATHS}
     assert documented == tested | set(OPEN_PATHS) - {"/"} | {"/metrics"}
 

@@ -2,6 +2,8 @@
 
 import signal
 
+import grpc
+import pytest
 from client import Client
 from dimwatch.v1 import config_pb2, run_pb2
 from testing_support.processes import Server, wait_until
@@ -49,3 +51,25 @@ def test_the_file_is_read_again_on_sighup_for_what_comes_then(tmp_path):
             )
         )
         assert changed.run.config.signals.patience == 9, "until they are changed"
+
+
+def test_single_fields_change_alone_and_go_back_to_the_projects_default(tmp_path):
+    file = tmp_path / "server.toml"
+    file.write_text(FILE)
+    with Server(tmp_path, "--config", file) as server, Client(server.grpc) as client:
+        client.create(signals=config_pb2.SignalConfig(patience=4, warmup=6))
+
+        def update(*paths, **config):
+            run = run_pb2.Run(run_id="r", config=config_pb2.RunConfig(**config))
+            request = run_pb2.UpdateRunRequest(run=run, update_mask={"paths": paths})
+            return client.runs.UpdateRun(request).run.config
+
+        changed = update("config.policy.mode", "config.signals.patience",
+                         policy=config_pb2.PolicyConfig(mode="POLICY_MODE_ENFORCED", min_probes=9))
+        assert changed.policy.mode == config_pb2.POLICY_MODE_ENFORCED
+        assert (changed.policy.min_probes, changed.policy.stop_on) == (2, ["overfitting", "collapsed"])
+        assert (changed.signals.patience, changed.signals.warmup) == (7, 6)
+        with pytest.raises(grpc.RpcError, match="config.policy.moody.* cannot be set; display_name"):
+            update("config.policy.moody")
+        with pytest.raises(grpc.RpcError, match="cannot be set"):
+            update("config.probes")

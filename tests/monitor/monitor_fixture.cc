@@ -76,6 +76,11 @@ absl::StatusOr<std::vector<DecisionRecord>> FailingStore::ReadDecisions(const st
                                                                         int limit) {
   return store_.ReadDecisions(run_id, after, limit);
 }
+absl::StatusOr<std::vector<SettingsRecord>> FailingStore::ReadSettings(const std::string& run_id,
+                                                                       std::int64_t after,
+                                                                       int limit) {
+  return store_.ReadSettings(run_id, after, limit);
+}
 absl::StatusOr<std::vector<EventRecord>> FailingStore::ReadEvents(const std::string& run_id,
                                                                   std::int64_t after, int limit) {
   return store_.ReadEvents(run_id, after, limit);

@@ -72,6 +72,8 @@ class FailingStore final : public Store {
                                                         std::int64_t after, int limit) override;
   absl::StatusOr<std::vector<DecisionRecord>> ReadDecisions(const std::string& run_id,
                                                             std::int64_t after, int limit) override;
+  absl::StatusOr<std::vector<SettingsRecord>> ReadSettings(const std::string& run_id,
+                                                           std::int64_t after, int limit) override;
   absl::StatusOr<std::vector<EventRecord>> ReadEvents(const std::string& run_id, std::int64_t after,
                                                       int limit) override;
 

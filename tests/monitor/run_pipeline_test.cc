@@ -219,7 +219,7 @@ TEST_F(RunPipelineTest, NewParametersJudgeTheSeriesFromItsBeginning) {
   }
   SignalSettings signals = pipeline_.run().signals;
   signals.collapse_lid = 100;
-  const RunChanges changes = pipeline_.Rejudge(signals, pipeline_.run().policy, history);
+  const RunChanges changes = pipeline_.Rejudge(signals, pipeline_.run().policy, "me", history);
   EXPECT_EQ(changes.run.signals, signals);
   bool collapsed = false;
   for (const SignalRecord& record : changes.signals) {

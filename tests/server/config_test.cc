@@ -90,7 +90,7 @@ TEST(ConfigTest, AFileMayHaveDefaultsOfProjects) {
       With({"--config", FileWith(folder,
                                  "threads = 2\n"
                                  "[projects.emotion.policy]\n"
-                                 "mode = 'shadow'\nstop_on = ['overfitting']\nmin_probes = 2\n"
+                                 "mode = 'enforced'\nstop_on = ['overfitting']\nmin_probes = 2\n"
                                  "[projects.emotion.signals]\npatience = 7\nmin_delta = 0.1\n"
                                  "[projects.'team/b'.policy]\nwarmup_step = 500\n")});
   ASSERT_TRUE(configured.ok()) << configured.status();
@@ -101,7 +101,7 @@ TEST(ConfigTest, AFileMayHaveDefaultsOfProjects) {
   run.mutable_config()->mutable_policy()->add_stop_on("collapsed");
   run.mutable_config()->mutable_signals()->set_patience(2);
   ApplyDefaults(projects, run);
-  EXPECT_EQ(run.config().policy().mode(), v1::POLICY_MODE_SHADOW);
+  EXPECT_EQ(run.config().policy().mode(), v1::POLICY_MODE_ENFORCED);
   EXPECT_EQ(run.config().policy().min_probes(), 2);
   ASSERT_EQ(run.config().policy().stop_on_size(), 1) << "the run's own";
   EXPECT_EQ(run.config().policy().stop_on(0), "collapsed");

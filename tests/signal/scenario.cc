@@ -125,6 +125,7 @@ class Player {
       if (name == "min_probes") policy_.min_probes = static_cast<int>(Number(value));
       if (name == "warmup_step") policy_.warmup_step = StepOf(value);
       if (name == "mode" && value == "shadow") policy_.mode = PolicyMode::kShadow;
+      if (name == "mode" && value == "enforced") policy_.mode = PolicyMode::kEnforced;
       if (name != "stop_on") continue;
       policy_.stop_on.clear();
       const std::vector<std::string> kinds = absl::StrSplit(value, ',', absl::SkipEmpty());

@@ -132,6 +132,12 @@ std::string Describe(const StateRecord& record) {
   return Line("state").Of(record.cursor, record.state, record.create_time);
 }
 
+std::string Describe(const SettingsRecord& record) {
+  return Line("settings")
+      .Of(record.cursor, record.author, record.step, record.old_signals, record.new_signals,
+          record.old_policy, record.new_policy, record.create_time);
+}
+
 std::string Describe(const DeclarationItem& item) {
   return Line("declaration").Of(item.seq, item.settings);
 }

@@ -22,6 +22,7 @@ std::string Describe(const SignalRecord& record);
 std::string Describe(const DecisionRecord& record);
 std::string Describe(const RewindRecord& record);
 std::string Describe(const StateRecord& record);
+std::string Describe(const SettingsRecord& record);
 std::string Describe(const DeclarationItem& item);
 std::string Describe(const SampleItem& item);
 std::string Describe(const ScalarItem& item);

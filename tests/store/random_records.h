@@ -108,7 +108,7 @@ class RandomRecords {
                    .heartbeat_seconds = Double(),
                    .collapse_lid = Double(),
                    .collapse_ratio = Double()};
-    run.policy = {.mode = Any(PolicyMode::kShadow),
+    run.policy = {.mode = Any(PolicyMode::kEnforced),
                   .stop_on = Kinds(),
                   .min_probes = static_cast<int>(Int(1, 5)),
                   .warmup_step = Step{Int(0, 1'000'000)}};
@@ -219,10 +219,19 @@ class RandomRecords {
   }
 
   DecisionRecord DecisionChange(std::int64_t cursor) {
-    Decision decision{Any(Verdict::kStop), Step{Int(0, 1'000'000)},  Text(),
-                      std::nullopt,        Any(PolicyMode::kShadow), Kinds()};
+    Decision decision{Any(Verdict::kStop), Step{Int(0, 1'000'000)},    Text(),
+                      std::nullopt,        Any(PolicyMode::kEnforced), Kinds()};
     if (Flip()) decision.best_step = Step{Int(0, 1'000'000)};
     return {cursor, std::move(decision), Time()};
+  }
+
+  SettingsRecord SettingsChange(std::int64_t cursor) {
+    const RunRecord before = Run("before");
+    const RunRecord after = Run("after");
+    SettingsRecord record{cursor,        Text(),        std::nullopt, before.signals,
+                          after.signals, before.policy, after.policy, Time()};
+    if (Flip()) record.step = Step{Int(0, 1'000'000)};
+    return record;
   }
 
   StateRecord StateChange(std::int64_t cursor) { return {cursor, Any(RunState::kStale), Time()}; }

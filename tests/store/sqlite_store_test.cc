@@ -101,6 +101,7 @@ TEST_F(SqliteStoreTest, AFileOfTheFirstVersionIsBroughtToThePresentOne) {
       raw.Execute(absl::StrCat("ALTER TABLE estimates DROP COLUMN ", column));
     }
     raw.Execute("DROP TABLE attention");
+    raw.Execute("DROP TABLE settings_changes");
     raw.Execute("PRAGMA user_version = 1");
   }
   Reopen();
@@ -154,7 +155,7 @@ TEST_F(SqliteStoreTest, EveryKindOfRecordComesBackBitForBit) {
     RunChanges changes;
     changes.run = random.Run(run_id);
     std::vector<std::string> expected;
-    for (std::int64_t cursor = 1; cursor <= 28; cursor += 7) {
+    for (std::int64_t cursor = 1; cursor <= 32; cursor += 8) {
       changes.estimates.push_back(random.Estimate(cursor, random.Text(), Step{cursor}));
       changes.scalars.push_back(random.Scalar(cursor + 1, random.Text(), Step{cursor}));
       changes.signals.push_back(random.SignalChange(cursor + 2));
@@ -162,11 +163,12 @@ TEST_F(SqliteStoreTest, EveryKindOfRecordComesBackBitForBit) {
       changes.rewinds.push_back({cursor + 4, "", random.Text(), Step{cursor + 100}});
       changes.states.push_back(random.StateChange(cursor + 5));
       changes.attention.push_back(random.Attention(cursor + 6, random.Text(), Step{cursor}));
+      changes.settings.push_back(random.SettingsChange(cursor + 7));
       for (const std::string& text :
            {Describe(changes.estimates.back()), Describe(changes.scalars.back()),
             Describe(changes.signals.back()), Describe(changes.decisions.back()),
             Describe(changes.rewinds.back()), Describe(changes.states.back()),
-            Describe(changes.attention.back())}) {
+            Describe(changes.attention.back()), Describe(changes.settings.back())}) {
         expected.push_back(text);
       }
     }
@@ -178,6 +180,7 @@ TEST_F(SqliteStoreTest, EveryKindOfRecordComesBackBitForBit) {
     EXPECT_EQ(DescribeAll(*store_->ReadScalars(run_id, {})), DescribeAll(changes.scalars));
     EXPECT_EQ(DescribeAll(*store_->ReadSignals(run_id, 0, 100)), DescribeAll(changes.signals));
     EXPECT_EQ(DescribeAll(*store_->ReadDecisions(run_id, 0, 100)), DescribeAll(changes.decisions));
+    EXPECT_EQ(DescribeAll(*store_->ReadSettings(run_id, 0, 100)), DescribeAll(changes.settings));
     const auto runs = store_->LoadRuns();
     ASSERT_TRUE(runs.ok());
     const auto found = std::ranges::find(*runs, run_id, &RunRecord::run_id);

@@ -65,7 +65,7 @@ v1::SignalConfig ToProto(const SignalOptions& options) {
 
 v1::PolicyConfig ToProto(const PolicyOptions& options) {
   v1::PolicyConfig config;
-  config.set_mode(options.shadow ? v1::POLICY_MODE_SHADOW : v1::POLICY_MODE_ADVISORY);
+  config.set_mode(static_cast<v1::PolicyMode>(options.mode));
   config.mutable_stop_on()->Add(options.stop_on.begin(), options.stop_on.end());
   config.set_min_probes(options.min_probes);
   config.set_warmup_step(options.warmup_step);

@@ -92,6 +92,7 @@ void Sender::Declare(v1::ProbeConfig config) {
 
 void Sender::LogSamples(v1::IngestRequest batch, const void* data, std::int64_t bytes) {
   if (InForkedChild()) return;
+  last_step_.store(batch.samples().step(), std::memory_order_relaxed);
   const std::int64_t rows = batch.samples().rows();
   std::int64_t reserved = client_internal::SendQueue::BytesOf(batch) + bytes;
   std::int64_t dropped = 0;
@@ -147,6 +148,7 @@ void Sender::Refuse(const std::string& probe, std::int64_t step, std::int64_t ro
 
 void Sender::LogScalars(v1::IngestRequest scalars) {
   if (InForkedChild()) return;
+  last_step_.store(scalars.scalars().step(), std::memory_order_relaxed);
   const std::int64_t bytes = client_internal::SendQueue::BytesOf(scalars);
   const std::lock_guard lock(mutex_);
   if (phase_ != Phase::kOpen || !queue_.Reserve(bytes)) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,13 +47,16 @@ class Sender {
   void Close();
 
   bool InForkedChild() const;
-  bool should_stop() const { return should_stop_.load(std::memory_order_relaxed); }
+  bool should_stop() const {
+    return stop_step_.load(std::memory_order_relaxed) <= last_step_.load(std::memory_order_relaxed);
+  }
   Decision decision() const;
   RunStats stats() const;
 
  private:
   using Clock = std::chrono::steady_clock;
   using Stream = grpc::ClientReaderWriterInterface<v1::IngestRequest, v1::IngestResponse>;
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   enum class Phase { kOpen, kFinishing, kFinished, kRefused, kClosed };
 
   // Gives up a batch that does not fit, but for one row where its step would else pass as complete.
@@ -93,7 +97,8 @@ class Sender {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::RunService::StubInterface> runs_;
   std::unique_ptr<v1::IngestService::StubInterface> ingest_;
-  std::atomic<bool> should_stop_{false};
+  std::atomic<std::int64_t> stop_step_{kNever};
+  std::atomic<std::int64_t> last_step_{-1};  // logged
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;  // anything below changed

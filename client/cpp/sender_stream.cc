@@ -196,12 +196,13 @@ void Sender::AdoptLocked(const v1::Decision& decision) {
   if (decision.verdict() == v1::VERDICT_UNSPECIFIED) return;
   decision_.stop =
       decision.verdict() == v1::VERDICT_STOP && decision.mode() != v1::POLICY_MODE_SHADOW;
+  decision_.mode = static_cast<PolicyMode>(decision.mode());
   decision_.step = decision.step();
   decision_.reason = decision.reason();
   decision_.best_step.reset();
   if (decision.has_best_step()) decision_.best_step = decision.best_step();
   decision_.signals.assign(decision.signals().begin(), decision.signals().end());
-  should_stop_.store(decision_.stop, std::memory_order_relaxed);
+  stop_step_.store(decision_.stop ? decision_.step : kNever, std::memory_order_relaxed);
 }
 
 }  // namespace client_v1

@@ -284,7 +284,7 @@ TEST_F(ClientTest, ADecisionToStopReachesTheJobWhileItTrains) {
 TEST_F(ClientTest, UnderShadowTheJobIsNeverStopped) {
   const ServerProcess server(folder_.path(), 0);
   RunOptions options = Options(server.address(), "shadow");
-  options.policy.shadow = true;
+  options.policy.mode = PolicyMode::kShadow;
   Run run = Run::Start(std::move(options));
   Probe probe = run.AddProbe({.name = "train/a", .neighbors = 16});
   Collapse(run, probe);
@@ -293,6 +293,26 @@ TEST_F(ClientTest, UnderShadowTheJobIsNeverStopped) {
   const v1::Run seen = GetRun(server.address(), "shadow");
   ASSERT_EQ(seen.signals_size(), 1);
   EXPECT_EQ(seen.signals(0).state(), v1::SIGNAL_STATE_FIRING);
+}
+
+TEST_F(ClientTest, AnEnforcedStopStandsUntilTheJobGoesBackToACheckpoint) {
+  const ServerProcess server(folder_.path(), 0);
+  RunOptions options = Options(server.address(), "enforced");
+  options.policy.mode = PolicyMode::kEnforced;
+  Run first = Run::Start(options);
+  Probe probe = first.AddProbe({.name = "train/a", .neighbors = 16});
+  Collapse(first, probe);
+  ASSERT_TRUE(Eventually([&] { return first.ShouldStop(); }));
+  EXPECT_EQ(first.decision().mode, PolicyMode::kEnforced);
+  for (std::int64_t step = 12; step < 30; ++step) LogStep(first, probe, step);
+  Run again = Run::Start(options);  // the job was restarted
+  ASSERT_TRUE(Eventually([&] { return again.decision().stop; }));
+  EXPECT_FALSE(again.ShouldStop()) << "it has not said yet where it goes on";
+  Probe same = again.AddProbe({.name = "train/a", .neighbors = 16});
+  LogStep(again, same, 1);
+  EXPECT_FALSE(again.ShouldStop());
+  ASSERT_TRUE(Eventually([&] { return !again.decision().stop; }));
+  EXPECT_TRUE(again.Finish());
 }
 
 TEST_F(ClientTest, ARejectedBatchLosesNothingElse) {

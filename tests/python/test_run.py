@@ -70,7 +70,7 @@ def test_strict_raises_instead(tmp_path):
 
 
 def test_wrong_settings_name_what_is_allowed():
-    with pytest.raises(ValueError, match="mode must be one of advisory, shadow, got 'x'"):
+    with pytest.raises(ValueError, match="mode must be one of advisory, shadow, enforced, got 'x'"):
         dimwatch.init(server=False, strict=True, policy={"mode": "x"})
 
 

@@ -136,8 +136,9 @@ class Decision:
     """What the run's policy makes of its signals.
 
     `verdict` is CONTINUE or STOP; `best_step` is the step whose checkpoint is recommended (None
-    unless the verdict is STOP); `signals` are the names that were firing. `shadow`: the decision
-    is only recorded, and the job is not to stop.
+    unless the verdict is STOP); `signals` are the names that were firing. `mode` is the policy's:
+    advisory (the job decides whether to follow a STOP), enforced (a STOP stands, and Run.steps ends
+    the loop) or shadow (the decision is only recorded, and the job is not to stop).
     """
 
     verdict: str = "CONTINUE"
@@ -145,14 +146,15 @@ class Decision:
     reason: str = "nothing was judged yet"
     best_step: Optional[int] = None
     signals: Tuple[str, ...] = ()
-    shadow: bool = False
+    mode: str = "advisory"
 
     @classmethod
     def _from_proto(cls, message):
         stop = message.verdict == result_pb2.VERDICT_STOP
         return cls("STOP" if stop else "CONTINUE", message.step,
                    message.reason or cls.reason, _value(message, "best_step"),
-                   tuple(message.signals), message.mode == config_pb2.POLICY_MODE_SHADOW)
+                   tuple(message.signals),
+                   config_pb2.PolicyMode.Name(message.mode)[len("POLICY_MODE_"):].lower())
 
 
 def _value(message, field):

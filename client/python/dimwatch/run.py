@@ -42,7 +42,7 @@ def init(project="default", name=None, config=None, *, server=None, run_id=None,
     server: "host:port"; default DIMWATCH_SERVER or 127.0.0.1:50051; False for none (with `record`).
     run_id: to continue a run after a restart of the job; default: a new one. labels: a dict.
     signals, policy: parameters of the detectors and of the decision by their names in
-    dimwatch/v1/config.proto, for example signals={"patience": 5}, policy={"mode": "shadow",
+    dimwatch/v1/config.proto, for example signals={"patience": 5}, policy={"mode": "enforced",
     "stop_on": ["overfitting"]}. record: a folder to also write a trace to, for `dimwatch replay`.
     enabled: False makes every call do nothing, for example on all ranks but one. strict: raise
     TypeError or ValueError for bad arguments, here and in every later call; otherwise they are
@@ -153,6 +153,7 @@ class Run:
         self._outbox = Outbox(max_queue_bytes)
         self._sender = self._recorder = None
         self._reported_drop = self._was_connected = False
+        self._step = -1  # the last one that was logged
         self.id = ""
         self.server = None
         self.decision = Decision()
@@ -222,8 +223,31 @@ class Run:
             self._put(Scalars(step, numbers))
 
     def should_stop(self):
-        """Whether the service recommends to stop. Reads a local flag: never waits."""
-        return self.decision.verdict == "STOP" and not self.decision.shadow
+        """Whether the policy says STOP, in any mode but shadow. Reads local values: never waits.
+
+        A STOP of a step beyond the last that this job logged is that of a course from which it went
+        back to a checkpoint, and does not count.
+        """
+        decision = self.decision
+        return (decision.verdict == "STOP" and decision.mode != "shadow"
+                and decision.step <= self._step)
+
+    def steps(self, steps):
+        """The training loop's steps, until the policy enforces a STOP:
+
+            for step in run.steps(range(10_001)):
+
+        Yields what `steps` yields. Where the policy's mode is "enforced" it ends after the step in
+        which should_stop() became true, and says why through the logger "dimwatch"; in the other
+        modes it yields all, and whether to follow should_stop() is up to the loop.
+        """
+        for step in steps:
+            yield step
+            decision = self.decision
+            if decision.mode == "enforced" and self.should_stop():
+                self._warn("enforced", f"run {self.id} stops here, as its policy enforces: "
+                                       f"{decision.reason} (best step {decision.best_step})")
+                return
 
     def finish(self, failed=False, timeout=30.0):
         """Sends what is left, ends the run, and returns the final Decision.
@@ -287,6 +311,7 @@ class Run:
         self._disabled = True
 
     def _put(self, item):
+        self._step = item.step
         if self._recorder and not self._recorder.put(item):
             self._warn("trace", "the disk is too slow for record=: the trace is incomplete")
         if self._sender and self._outbox.put(item) and not self._reported_drop:

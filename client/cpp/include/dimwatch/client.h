@@ -81,9 +81,13 @@ struct SignalOptions {
   double collapse_ratio = 0;
 };
 
+// What becomes of a STOP: advisory, the job decides whether to follow it; shadow, it is recorded
+// and the job is not told; enforced, it stands until the job goes back to a checkpoint before it.
+enum class PolicyMode { kDefault = 0, kAdvisory = 1, kShadow = 2, kEnforced = 3 };
+
 // How signals become the decision.
 struct PolicyOptions {
-  bool shadow = false;                    // decide and record, but never stop the job
+  PolicyMode mode = PolicyMode::kDefault;
   std::vector<std::string> stop_on = {};  // names of signals; {"none"}: never
   std::int32_t min_probes = 0;
   std::int64_t warmup_step = 0;
@@ -128,7 +132,8 @@ struct BatchOptions {
 
 // What the run's policy makes of its signals, as last heard of.
 struct Decision {
-  bool stop = false;  // never true under PolicyOptions::shadow
+  bool stop = false;                       // never true in the mode kShadow
+  PolicyMode mode = PolicyMode::kDefault;  // of the policy in force; kDefault: not heard of yet
   std::int64_t step = 0;
   std::string reason = {};
   std::optional<std::int64_t> best_step = {};
@@ -186,7 +191,9 @@ class Run {
   // Reports numbers by name at a step.
   void Log(const std::map<std::string, double>& values, std::int64_t step);
 
-  // Whether the decision in force recommends to stop. A local read.
+  // Whether the decision in force says STOP. A local read. A STOP of a step beyond the last that
+  // this job logged is that of a course from which it went back to a checkpoint, and does not
+  // count.
   bool ShouldStop() const;
   Decision decision() const;
   RunStats stats() const;

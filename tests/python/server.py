@@ -25,12 +25,13 @@ class Server:
         self._process = subprocess.Popen(
             [self._binary, "--listen", self.grpc, "--http", "127.0.0.1:0",
              "--data-dir", self._data_folder],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
         output, deadline = "", time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if not select.select([self._process.stdout], [], [], 0.1)[0]:
                 continue
-            line = self._process.stdout.readline()
+            # Unbuffered: select knows nothing of lines that Python has read ahead.
+            line = self._process.stdout.readline().decode()
             output += line
             if ready := _READY.search(line):
                 self.grpc, self.http = ready.groups()

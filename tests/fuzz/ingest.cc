@@ -18,7 +18,7 @@ std::string ProbeName(fuzz::Choices& choices) { return kProbes[choices.Below(6)]
 DType AnyDType(fuzz::Choices& choices) { return static_cast<DType>(choices.Below(4)); }
 
 std::vector<std::int64_t> Numbers(std::int64_t count, fuzz::Choices& choices) {
-  if (choices.OneIn(8)) ++count;
+  if (choices.OneIn(8) && count < 64) ++count;
   std::vector<std::int64_t> numbers;
   for (std::int64_t i = 0; i < count && i < 64; ++i) numbers.push_back(choices.Number());
   return numbers;

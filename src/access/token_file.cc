@@ -137,7 +137,7 @@ absl::Status Replace(const std::filesystem::path& file, const std::string& text,
                                         fchmod(out.value, old.st_mode & 0777) == 0);
   if (!kept || !WriteAll(out.value, text) || fsync(out.value) != 0 ||
       rename(fresh.c_str(), file.c_str()) != 0 || fsync(folder) != 0) {
-    const absl::Status status = SystemError("cannot replace", file);
+    absl::Status status = SystemError("cannot replace", file);
     unlink(fresh.c_str());
     return status;
   }

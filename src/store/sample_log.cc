@@ -186,7 +186,7 @@ absl::Status SampleLog::Impl::Trim(std::int64_t first_needed_seq) {
   }
   const std::int64_t first = closed_.front().number + trimmed;
   DIMWATCH_RETURN_IF_ERROR(MarkFirst(SegmentFile(folder_, first)));
-  for (; closed_.size() > 0 && closed_.front().number < first; closed_.pop_front()) {
+  for (; !closed_.empty() && closed_.front().number < first; closed_.pop_front()) {
     DIMWATCH_RETURN_IF_ERROR(Remove(SegmentFile(folder_, closed_.front().number)));
     closed_bytes_ -= closed_.front().bytes;
   }

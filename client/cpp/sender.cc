@@ -92,12 +92,12 @@ void Sender::Declare(v1::ProbeConfig config) {
 
 void Sender::LogSamples(v1::IngestRequest batch, const void* data, std::int64_t bytes) {
   if (InForkedChild()) return;
-  last_step_.store(batch.samples().step(), std::memory_order_relaxed);
   const std::int64_t rows = batch.samples().rows();
   std::int64_t reserved = client_internal::SendQueue::BytesOf(batch) + bytes;
   std::int64_t dropped = 0;
   {
     const std::lock_guard lock(mutex_);
+    ReachedLocked("probe " + batch.samples().probe(), batch.samples().step());
     stats_.rows_logged += rows;
     if (phase_ != Phase::kOpen) {
       stats_.rows_dropped += rows;
@@ -120,6 +120,14 @@ void Sender::LogSamples(v1::IngestRequest batch, const void* data, std::int64_t 
   const std::lock_guard lock(mutex_);
   queue_.Push(std::move(batch), reserved);
   wake_.notify_all();
+}
+
+void Sender::ReachedLocked(const std::string& series, std::int64_t step) {
+  std::int64_t& last = last_steps_.try_emplace(series, step).first->second;
+  const bool went_back = step < last;
+  last = step;
+  step_.store(went_back ? step : std::max(step_.load(std::memory_order_relaxed), step),
+              std::memory_order_relaxed);
 }
 
 std::int64_t Sender::DropLocked(v1::SampleBatch& batch) {
@@ -148,9 +156,11 @@ void Sender::Refuse(const std::string& probe, std::int64_t step, std::int64_t ro
 
 void Sender::LogScalars(v1::IngestRequest scalars) {
   if (InForkedChild()) return;
-  last_step_.store(scalars.scalars().step(), std::memory_order_relaxed);
   const std::int64_t bytes = client_internal::SendQueue::BytesOf(scalars);
   const std::lock_guard lock(mutex_);
+  for (const auto& [name, value] : scalars.scalars().values()) {
+    ReachedLocked("scalar " + name, scalars.scalars().step());
+  }
   if (phase_ != Phase::kOpen || !queue_.Reserve(bytes)) {
     ++stats_.scalars_dropped;
     return;

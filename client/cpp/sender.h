@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -48,7 +49,7 @@ class Sender {
 
   bool InForkedChild() const;
   bool should_stop() const {
-    return stop_step_.load(std::memory_order_relaxed) <= last_step_.load(std::memory_order_relaxed);
+    return stop_step_.load(std::memory_order_relaxed) <= step_.load(std::memory_order_relaxed);
   }
   Decision decision() const;
   RunStats stats() const;
@@ -59,6 +60,8 @@ class Sender {
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   enum class Phase { kOpen, kFinishing, kFinished, kRefused, kClosed };
 
+  // The job goes back where a probe, or a scalar, goes back; others may count otherwise.
+  void ReachedLocked(const std::string& series, std::int64_t step);
   // Gives up a batch that does not fit, but for one row where its step would else pass as complete.
   // Returns the rows given up.
   std::int64_t DropLocked(v1::SampleBatch& batch);
@@ -98,7 +101,7 @@ class Sender {
   std::unique_ptr<v1::RunService::StubInterface> runs_;
   std::unique_ptr<v1::IngestService::StubInterface> ingest_;
   std::atomic<std::int64_t> stop_step_{kNever};
-  std::atomic<std::int64_t> last_step_{-1};  // logged
+  std::atomic<std::int64_t> step_{-1};  // as far as the job has come, since it last went back
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;  // anything below changed
@@ -107,6 +110,7 @@ class Sender {
   bool failed_ = false;
   Clock::time_point finish_by_;
   v1::Run run_;  // as to be created, with the probes declared so far
+  std::map<std::string, std::int64_t> last_steps_;  // of each "probe NAME" and "scalar NAME"
   client_internal::SendQueue queue_;
   grpc::ClientContext* context_ = nullptr;  // of the call in progress
   bool stream_broken_ = false;

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PACKAGES = ["scikit-dimension==0.3.4", "pandas"]  # which it imports, but does not require
+PACKAGES = ["scikit-dimension==0.3.4", "matplotlib", "pandas"]  # it imports, but requires not all
 NEIGHBORS = 128
 
 

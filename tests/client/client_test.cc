@@ -277,6 +277,8 @@ TEST_F(ClientTest, ADecisionToStopReachesTheJobWhileItTrains) {
   ASSERT_TRUE(Eventually([&] { return run.ShouldStop(); }));
   EXPECT_THAT(run.decision().signals, Contains("collapsed"));
   EXPECT_THAT(run.decision().reason, HasSubstr("collapsed"));
+  run.Log({{"epoch/loss", 1.0}}, 1);
+  EXPECT_TRUE(run.ShouldStop()) << "a number that counts epochs is no way back";
   EXPECT_TRUE(run.Finish());
   EXPECT_TRUE(run.ShouldStop());
 }

@@ -47,6 +47,8 @@ def test_an_advisory_stop_leaves_the_loop_alone(server, caplog):
     with start(server, "advisory") as run:
         assert collapse(run) == list(range(10))
         wait_until(run.should_stop)
+        run.log({"epoch/loss": 1.0}, step=1)
+        assert run.should_stop(), "a number that counts epochs is no way back"
     assert run.decision.mode == "advisory" and not caplog.records
 
 
@@ -85,6 +87,16 @@ def test_a_job_that_went_back_to_a_checkpoint_is_not_stopped_by_its_old_course(s
         assert not again.should_stop()
     wait_until(lambda: again.decision.verdict == "CONTINUE")
     again.finish()
+
+
+def test_a_job_that_goes_back_by_itself_is_not_stopped_by_what_it_gave_up(server):
+    with start(server, "enforced") as run:
+        collapse(run, range(1000))
+        probe = run.probe("train/last", neighbors=16)
+        for step in run.steps(range(3, 5)):
+            probe.log(LIVELY, step=step)
+            assert not run.should_stop()
+        assert step == 4
 
 
 def test_the_checkpoint_of_best_step_has_the_metric_that_was_recorded(server, tmp_path):

@@ -153,7 +153,8 @@ class Run:
         self._outbox = Outbox(max_queue_bytes)
         self._sender = self._recorder = None
         self._reported_drop = self._was_connected = False
-        self._step = -1  # the last one that was logged
+        self._step = -1  # as far as the job has come, since it last went back
+        self._last_steps = {}  # of each probe and scalar
         self.id = ""
         self.server = None
         self.decision = Decision()
@@ -225,8 +226,8 @@ class Run:
     def should_stop(self):
         """Whether the policy says STOP, in any mode but shadow. Reads local values: never waits.
 
-        A STOP of a step beyond the last that this job logged is that of a course from which it went
-        back to a checkpoint, and does not count.
+        A STOP of a step that this job has not reached, or not again since it went back to a
+        checkpoint, is that of a course it has given up, and does not count.
         """
         decision = self.decision
         return (decision.verdict == "STOP" and decision.mode != "shadow"
@@ -310,8 +311,16 @@ class Run:
     def _disable(self):
         self._disabled = True
 
+    def _reached(self, item):
+        """The job goes back where a probe, or a scalar, goes back; others may count otherwise."""
+        for series in [item.probe] if item.probe else item.values:
+            key = (item.probe, series)
+            went_back = item.step < self._last_steps.get(key, item.step)
+            self._last_steps[key] = item.step
+            self._step = item.step if went_back else max(self._step, item.step)
+
     def _put(self, item):
-        self._step = item.step
+        self._reached(item)
         if self._recorder and not self._recorder.put(item):
             self._warn("trace", "the disk is too slow for record=: the trace is incomplete")
         if self._sender and self._outbox.put(item) and not self._reported_drop:

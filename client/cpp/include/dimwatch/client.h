@@ -191,9 +191,9 @@ class Run {
   // Reports numbers by name at a step.
   void Log(const std::map<std::string, double>& values, std::int64_t step);
 
-  // Whether the decision in force says STOP. A local read. A STOP of a step beyond the last that
-  // this job logged is that of a course from which it went back to a checkpoint, and does not
-  // count.
+  // Whether the decision in force says STOP. A local read. A STOP of a step that this job has not
+  // reached, or not again since it went back to a checkpoint, is that of a course it has given up,
+  // and does not count.
   bool ShouldStop() const;
   Decision decision() const;
   RunStats stats() const;

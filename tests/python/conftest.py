@@ -8,7 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("DIMWATCH_BUILD", ROOT / "build")).resolve()
-sys.path[:0] = [str(BUILD / "python"), str(pathlib.Path(__file__).parent)]
+sys.path[:0] = [str(BUILD / "python"), str(pathlib.Path(__file__).parent), str(ROOT / "tests")]
 
 from server import Server  # noqa: E402  (found through sys.path)
 

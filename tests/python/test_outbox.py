@@ -1,6 +1,7 @@
 """Queueing, splitting, dropping, sending again."""
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -71,12 +72,12 @@ def test_a_server_that_lost_its_data_is_sent_what_is_left_under_the_same_numbers
 
 
 def test_the_oldest_samples_are_dropped_and_declarations_and_scalars_stay():
-    outbox = Outbox(10 * ROW_BYTES)
+    outbox = Outbox(12 * ROW_BYTES)
     outbox.put(Declaration(config_pb2.ProbeConfig(probe="train/last")))
     outbox.put(Scalars(1, {"loss": 1.0}))
     for step in range(1, 6):
         outbox.put(samples(4, step))
-    assert outbox.bytes <= 10 * ROW_BYTES
+    assert outbox.bytes <= 12 * ROW_BYTES
     assert outbox.dropped_rows == 12
     outbox.open(0, 0)
     messages = take(outbox, 4)
@@ -126,6 +127,53 @@ def test_scalars_are_dropped_when_no_samples_are_left():
     assert outbox.dropped_scalars > 90
     outbox.open(0, 0)
     assert outbox.take(Session()).scalars.step == outbox.dropped_scalars
+
+
+@pytest.mark.parametrize("put", [
+    lambda outbox, step: outbox.put(Samples("train/last", step, _arrays.read(
+        np.ones((10, 4), np.float32), sample_ids=range(10)), True)),
+    lambda outbox, step: outbox.put(Scalars(step, {
+        f"train/loss.{i}": _arrays.read_number(step + i / 3) for i in range(20)}))])
+def test_small_items_take_no_more_memory_than_is_counted(put):
+    outbox = Outbox(1 << 30)
+    tracemalloc.start()
+    try:
+        for step in range(2000):
+            put(outbox, step)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken <= outbox.bytes
+
+
+def test_what_is_given_up_is_counted_as_dropped():
+    outbox = Outbox(1 << 30)
+    outbox.put(Scalars(1, {"loss": 1.0, "accuracy": 0.5}))
+    outbox.put(samples(4, step=1))
+    outbox.put(samples(3, step=2))
+    outbox.open(0, 0)
+    take(outbox, 2)
+    outbox.clear()
+    outbox.put(samples(2, step=3))
+    assert (outbox.dropped_rows, outbox.dropped_scalars, outbox.bytes) == (9, 2, 0)
+
+
+def test_what_is_given_up_while_it_is_being_sent_is_counted_as_dropped():
+    outbox = Outbox(1 << 30)
+    item = samples(4, step=1)
+    pieces = item.pieces
+    item.pieces = lambda max_bytes: outbox.clear() or pieces(max_bytes)
+    outbox.put(item)
+    outbox.open(0, 0)
+    session = Session()
+    session.ended = False
+    taking = threading.Thread(target=outbox.take, args=(session,), daemon=True)
+    taking.start()
+    while taking.is_alive():
+        session.ended = outbox.dropped_rows > 0
+        outbox.wake()
+        taking.join(0.01)
+    assert (outbox.dropped_rows, outbox.bytes) == (4, 0)
 
 
 def test_at_most_half_of_the_queue_is_sent_without_being_durable():

@@ -86,16 +86,19 @@ def read(array, mask=None, sample_ids=None):
     return Cloud(_DTYPES[dtype], rows, None, select_ids(ids, kept, len(rows.array)))
 
 
-class Number:
-    """A number that may still be on its way from a GPU. float() waits for it."""
+def read_number(value):
+    """A number as a float; one that may still be on its way from a GPU as something whose float()
+    waits for it. Raises TypeError or ValueError."""
+    if not is_cuda(value):
+        return float(value)
+    if value.numel() != 1:
+        raise ValueError(f"a scalar must be one number, got shape {tuple(value.shape)}")
+    return _CudaNumber(value)
 
+
+class _CudaNumber:
     def __init__(self, value):
-        if is_cuda(value):
-            if value.numel() != 1:
-                raise ValueError(f"a scalar must be one number, got shape {tuple(value.shape)}")
-            self._copy = _CudaCopy(value.detach())
-        else:
-            self._copy = _HostCopy(np.asarray(float(value)))
+        self._copy = _CudaCopy(value.detach())
 
     def __float__(self):
         return float(self._copy.result().reshape(()))

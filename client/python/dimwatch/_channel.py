@@ -3,7 +3,10 @@
 import os
 import re
 
-import grpc
+# gRPC writes lines to stderr at every connection to a server that talks nonsense; we warn once.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import grpc  # noqa: E402  (reads its environment once)
 
 _HTTPS = "https://"
 

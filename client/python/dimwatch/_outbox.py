@@ -1,11 +1,13 @@
 """What waits to be sent, and what was sent but is not yet durable: bounded in bytes."""
 
 import collections
+import itertools
 import threading
 
 from dimwatch.v1 import ingest_pb2
 
-_ITEM_BYTES = 512  # what an item costs beside its array
+# What the interpreter takes for an item beside its array, and for a number with its name.
+_ITEM_BYTES, _NUMBER_BYTES = 1536, 128
 # Larger samples go in pieces of at most this many bytes, or less if the server says so: making a
 # message of one holds the interpreter, and with it the training, for a millisecond at most.
 _PIECE_BYTES = 1 << 20
@@ -37,7 +39,7 @@ class Scalars:
 
     def __init__(self, step, values):
         self.step, self.values = step, values
-        self.nbytes = _ITEM_BYTES + 64 * len(values)
+        self.nbytes = _ITEM_BYTES + _NUMBER_BYTES * len(values)
 
     def numbers(self):
         """The values as floats; waits for those that a GPU still has to deliver."""
@@ -57,6 +59,7 @@ class Samples:
     def __init__(self, probe, step, cloud, end):
         self.probe, self.step, self.cloud, self.end = probe, step, cloud, end
         self.dropped = 0
+        self.following = None  # the next samples of the same step that are not sent yet
         self.nbytes = _ITEM_BYTES + cloud.nbytes
 
     @property
@@ -168,14 +171,24 @@ class _Unsent:
         self.samples = collections.deque()
         self.scalars = collections.deque()
         self._rest = collections.deque()
+        self._newest = {}  # probe: its newest samples here
 
     def __len__(self):
         return len(self.samples) + len(self.scalars) + len(self._rest)
 
+    def __iter__(self):
+        return (item for queue in (self.samples, self.scalars, self._rest) for _, item in queue)
+
     def put(self, item):
         kinds = {Samples: self.samples, Attention: self.samples, Scalars: self.scalars}
         self._order += 1
-        kinds.get(type(item), self._rest).append((self._order, item))
+        queue = kinds.get(type(item), self._rest)
+        queue.append((self._order, item))
+        if queue is self.samples:
+            before = self._newest.get(item.probe)
+            if before is not None and before.step == item.step:
+                before.following = item
+            self._newest[item.probe] = item
 
     def put_back(self, order, item):
         """Puts a remnant where its samples were, which were the oldest samples."""
@@ -185,7 +198,15 @@ class _Unsent:
 
     def take(self):
         queues = [q for q in (self.samples, self.scalars, self._rest) if q]
-        return min(queues, key=lambda queue: queue[0][0]).popleft()[1]
+        oldest = min(queues, key=lambda queue: queue[0][0])
+        return (self.take_samples() if oldest is self.samples else oldest.popleft())[1]
+
+    def take_samples(self):
+        """The oldest samples, with their place in the order."""
+        order, item = self.samples.popleft()
+        if self._newest[item.probe] is item:
+            del self._newest[item.probe]
+        return order, item
 
 
 class Outbox:
@@ -211,12 +232,13 @@ class Outbox:
         self._lost = {}  # probe: (step, rows dropped of it that nothing reports yet)
         self._partly_sent = {}  # probe: the step of which a part was sent last
         self._open = False  # a stream is ready to take items
-        self._closing = False
+        self._closing = self._cleared = False
 
     def put(self, item):
         """Appends an item, dropping older ones if it must. Returns the items dropped."""
         with self._changed:
             if self._closing:
+                self._count_dropped(item)
                 return 0
             if isinstance(item, Samples):
                 step, rows = self._lost.pop(item.probe, (None, 0))
@@ -276,10 +298,12 @@ class Outbox:
     def clear(self):
         """Gives everything up, now and later."""
         with self._changed:
+            for item in itertools.chain(self._unsent, (item for _, item in self._flight)):
+                self._count_dropped(item)
             self._unsent = _Unsent()
             self._flight.clear()
             self.bytes = self._flight_bytes = self._cursor = 0
-            self._closing = True
+            self._closing = self._cleared = True
             self._changed.notify_all()
 
     def wake(self):
@@ -314,6 +338,10 @@ class Outbox:
         """Makes messages of an item. Unlocked at first: a copy from a GPU may be under way."""
         pieces = item.pieces(self._max_piece)
         with self._changed:
+            self._staging = False
+            if self._cleared:
+                self._count_dropped(item)
+                return
             self.bytes -= item.nbytes
             for piece in pieces:
                 self._flight.append((self._next_seq, piece))
@@ -322,7 +350,6 @@ class Outbox:
                 self._flight_bytes += piece.nbytes
             if item.probe is not None:
                 self._partly_sent[item.probe] = None if item.end else item.step
-            self._staging = False
 
     def _release(self, seq):
         while self._flight and self._flight[0][0] <= seq:
@@ -334,11 +361,11 @@ class Outbox:
 
     def _drop_one(self):
         if self._unsent.samples:
-            self._drop(*self._unsent.samples.popleft())
+            self._drop(*self._unsent.take_samples())
         elif self._unsent.scalars:
             _, item = self._unsent.scalars.popleft()
             self.bytes -= item.nbytes
-            self.dropped_scalars += len(item.values)
+            self._count_dropped(item)
         else:
             return False
         return True
@@ -352,12 +379,16 @@ class Outbox:
             self.bytes += remnant.nbytes
             self._unsent.put_back(order, remnant)
         else:
-            self._report(item.probe, item.step, item.dropped + item.rows)
+            self._report(item, item.dropped + item.rows)
 
-    def _report(self, probe, step, rows):
+    def _count_dropped(self, item):
+        self.dropped_rows += item.rows
+        if isinstance(item, Scalars):
+            self.dropped_scalars += len(item.values)
+
+    def _report(self, lost, rows):
         """Tells the next samples of the same step that `rows` are missing."""
-        for _, later in self._unsent.samples:
-            if (later.probe, later.step) == (probe, step):
-                later.dropped += rows
-                return
-        self._lost[probe] = (step, rows)
+        if lost.following is None:
+            self._lost[lost.probe] = (lost.step, rows)
+        else:
+            lost.following.dropped += rows

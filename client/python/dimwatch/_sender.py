@@ -12,6 +12,7 @@ _CALL_SECONDS = 10
 # Sent items without any answer for this long: the server hangs, or the network lost us.
 _SILENCE_SECONDS = 60
 _FIRST_BACKOFF, _LAST_BACKOFF, _FINISH_BACKOFF = 0.1, 15.0, 0.5
+_random = random.Random()  # the global generator is the training's
 _Code = grpc.StatusCode
 _PERMANENT = {
     _Code.INVALID_ARGUMENT, _Code.ALREADY_EXISTS, _Code.FAILED_PRECONDITION, _Code.ABORTED,
@@ -90,7 +91,7 @@ class Sender:
                 self._connected, backoff = False, _FIRST_BACKOFF
             self._run._on_disconnected(_describe(self.error))
             most = _LAST_BACKOFF if self._deadline is None else _FINISH_BACKOFF
-            self._pause(min(backoff, most) * random.uniform(0.5, 1))
+            self._pause(min(backoff, most) * _random.uniform(0.5, 1))
             backoff = min(backoff * 2, _LAST_BACKOFF)
         self._stopped.set()
 

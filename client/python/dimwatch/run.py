@@ -217,7 +217,7 @@ class Run:
         step, numbers = _arrays.read_step(step), {}
         for name, value in values.items():
             try:
-                numbers[_config.check_name("a scalar's name", name)] = _arrays.Number(value)
+                numbers[_config.check_name("a scalar's name", name)] = _arrays.read_number(value)
             except Exception as error:
                 self._reject(f"Run.log of {name!r}", error)
         if numbers:
@@ -272,8 +272,9 @@ class Run:
         """Counters of this run: a dict of numbers.
 
         durable_rows: held by the server for good; dropped_rows, dropped_scalars: given up for want
-        of room; queued_bytes: not durable yet; rejected_calls: calls with bad arguments;
-        nacked_items: what the server rejected; connected: 1 while a stream is open.
+        of room, or because the run ended, or was refused, before the server held them;
+        queued_bytes: not durable yet; rejected_calls: calls with bad arguments; nacked_items: what
+        the server rejected; connected: 1 while a stream is open.
         """
         outbox = self._outbox
         return {

@@ -86,6 +86,9 @@ void WriteState(const MonitorStats& stats, Writer& writer) {
   writer.Gauge("dimwatch_damaged_runs", "Runs that are set aside, read-only.", stats.damaged_runs);
   writer.Counter("dimwatch_expired_runs_total", "Runs deleted because of their age.",
                  stats.expired_runs);
+  writer.Counter("dimwatch_log_cut_bytes_total",
+                 "Bytes cut off logs that ended within a record, or in zeroes, at the start.",
+                 stats.cut_log_bytes);
   writer.Counter("dimwatch_store_errors_total", "Failed operations of the store.",
                  stats.store_errors);
   writer.Gauge("dimwatch_build_info", "Always 1; what is running is in the labels.", 1,

@@ -19,6 +19,7 @@ void Counters::Read(MonitorStats& stats) const {
   stats.batches = batches_;
   stats.store_errors = store_errors_;
   stats.expired_runs = expired_runs_;
+  stats.cut_log_bytes = cut_log_bytes_;
   const std::lock_guard lock(mutex_);
   stats.rejected_rows = rejected_rows_;
 }

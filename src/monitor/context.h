@@ -22,6 +22,7 @@ class Counters {
   void CountRejectedRows(const std::string& reason, std::int64_t rows);
   void CountStoreError() { ++store_errors_; }
   void CountExpiredRun() { ++expired_runs_; }
+  void CountCutLog(std::int64_t bytes) { cut_log_bytes_ += bytes; }
   // Fills the counters of `stats`.
   void Read(MonitorStats& stats) const;
 
@@ -31,6 +32,7 @@ class Counters {
   std::atomic<std::int64_t> batches_{0};
   std::atomic<std::int64_t> store_errors_{0};
   std::atomic<std::int64_t> expired_runs_{0};
+  std::atomic<std::int64_t> cut_log_bytes_{0};
   mutable std::mutex mutex_;
   std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
 };

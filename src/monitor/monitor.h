@@ -63,7 +63,8 @@ struct MonitorStats {
   std::int64_t bytes = 0;
   std::int64_t batches = 0;
   std::int64_t store_errors = 0;
-  std::int64_t expired_runs = 0;  // deleted because of their age
+  std::int64_t expired_runs = 0;   // deleted because of their age
+  std::int64_t cut_log_bytes = 0;  // of logs that ended within a record, or in zeroes, at the start
   std::map<std::string, std::int64_t>
       rejected_rows;  // by reason: "nonfinite", "invalid_argument", ...
 };

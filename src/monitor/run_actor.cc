@@ -102,6 +102,7 @@ absl::Status RunActor::Restore(RunRecord run) {
       },
       &recovery);
   if (!log.ok()) return log.status();
+  context_.counters.CountCutLog(recovery.torn_bytes);
   if (recovery.last_seq && *recovery.last_seq < applied_seq) {
     return absl::DataLossError(absl::StrCat("the log lost its end: it ends with item ",
                                             *recovery.last_seq, "; the store reflects item ",

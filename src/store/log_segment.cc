@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -107,6 +108,18 @@ int WriteFully(int descriptor, std::int64_t offset, std::string_view bytes) {
   return 0;
 }
 
+// Whether the file has nothing but zeroes from `offset` to its end.
+bool OnlyZeroes(int descriptor, std::int64_t offset, std::int64_t file_bytes) {
+  constexpr std::int64_t kPiece = 1 << 20;
+  std::string piece;
+  for (; offset < file_bytes; offset += std::ssize(piece)) {
+    piece.resize(static_cast<std::size_t>(std::min(kPiece, file_bytes - offset)));
+    if (!ReadFully(descriptor, offset, piece)) return false;
+    if (piece.find_first_not_of('\0') != std::string::npos) return false;
+  }
+  return true;
+}
+
 // How many bytes the payload behind `header` has; none if the header is not sound.
 std::optional<std::int64_t> PayloadBytes(std::string_view header, std::uint32_t version) {
   const auto bytes = IntegerAt<std::uint32_t>(header, 0);
@@ -198,6 +211,9 @@ absl::StatusOr<SegmentScan> ScanSegment(const std::filesystem::path& file,
     ++scan.items;
     scan.sound_bytes += kRecordHeaderBytes + static_cast<std::int64_t>(payload->size());
     replay(*std::move(item));
+  }
+  if (scan.sound_bytes < scan.file_bytes && !scan.torn) {
+    scan.torn = OnlyZeroes(descriptor.get(), scan.sound_bytes, scan.file_bytes);
   }
   return scan;
 }

@@ -40,7 +40,9 @@ struct SegmentScan {
   std::int64_t sound_bytes = 0;  // 0 if the header is not sound
   std::int64_t items = 0;
   std::int64_t last_seq = 0;  // of the last sound item; 0 if none
-  bool torn = false;          // the file ends within the record (or header) behind the sound ones
+  // The file ends within the record (or header) behind the sound ones, or has nothing but zeroes
+  // there: space that the file system gave and, when the power failed, had not filled.
+  bool torn = false;
 };
 
 // Calls `replay` with the items of `file` up to the first that is not sound. FAILED_PRECONDITION

@@ -2,11 +2,13 @@
 //
 // Guaranteed:
 //  1. An item whose Append returned OK is replayed after kill -9, at least until a Trim covered it.
-//     Loss of power may cost the last items.
-//  2. A last record whose writing was cut short was never acknowledged, and is cut off. Any other
-//     record or header whose checksum does not match, and a segment that is missing, is damage: it
-//     is reported, never guessed, and the files stay as they are. Of a log that lost its end, the
-//     caller learns where it ends.
+//     Loss of power may cost the last items: nothing is synchronized with the disk.
+//  2. What the last segment has behind its last whole record is cut off if it is the beginning of a
+//     record or nothing but zeroes. The former is an append that was interrupted, and was never
+//     acknowledged; the latter is what a loss of power leaves of appends that had not reached the
+//     disk. Any other record or header whose checksum does not match, and a segment that is
+//     missing, is damage: it is reported, never guessed, and the files stay as they are. Of a log
+//     that lost its end, the caller learns where it ends.
 //  3. Disk use is bounded by what is untrimmed plus one segment (64 MiB and a record).
 #pragma once
 
@@ -31,7 +33,7 @@ class SampleLog {
     // Of the newest item that the log ever held, trimmed or not; 0 if none, nothing if only an
     // older dimwatch, which did not write that down, could say.
     std::optional<std::int64_t> last_seq;
-    std::int64_t torn_bytes = 0;  // of a record or header that was cut short; cut off
+    std::int64_t torn_bytes = 0;  // cut off (2.)
   };
 
   // Opens or creates the log in `folder`, and calls `replay` with every item in order. DATA_LOSS,

@@ -5,6 +5,7 @@ project's own configuration; only times are shorter (`quicken`, `quick_alertmana
 import contextlib
 import re
 import resource
+import shutil
 import subprocess
 
 import numpy
@@ -19,6 +20,7 @@ from observability import (
     rules,
     write_trace,
 )
+from testing_support.damage import spoil_database
 from testing_support.processes import BUILD, Server, wait_until
 
 SECONDS = 120  # in which whatever must happen happens, on a busy machine too
@@ -259,6 +261,24 @@ def test_a_full_disk_is_told_and_loses_nothing(stage):
     stage.resolves(found)
 
 
+def test_damage_found_at_a_start_is_told_until_it_is_gone(stage):
+    stage.job("its log is lost", "sound", "small", "small", until=0, heartbeat=3600)
+    run = stage.run("its log is lost")
+    stage.servers["small"].stop()
+    data = stage.folder / "small/data"
+    shutil.rmtree(data / f"runs/run-{run}")
+    spoil_database(data / "dimwatch.db")
+    stage.start_again("small")
+    store = stage.arrives("DimwatchStoreWasDamaged", **stage.instance("small"))
+    runs = stage.arrives("DimwatchRunsDamaged", **stage.instance("small"))
+    assert runs["annotations"]["description"].startswith("A run is set aside, read-only")
+    stage.delete("its log is lost", "small")
+    stage.resolves(runs)
+    stage.servers["small"].stop()
+    stage.start_again("small")
+    stage.resolves(store)
+
+
 def test_a_server_that_falls_behind_is_told_until_the_work_is_gone(stage):
     stage.run("much")
     found = stage.arrives("DimwatchEstimateBacklog", **stage.instance("slow"))
@@ -298,6 +318,8 @@ def test_nothing_else_was_ever_told(stage):
         ("DimwatchRowsRejected", stage.servers["small"].http),
         ("DimwatchSeriesNearLimit", stage.servers["small"].http),
         ("DimwatchStoreErrors", stage.servers["small"].http),
+        ("DimwatchStoreWasDamaged", stage.servers["small"].http),
+        ("DimwatchRunsDamaged", stage.servers["small"].http),
         ("DimwatchEstimateBacklog", stage.servers["slow"].http),
         ("DimwatchTargetDown", stage.servers["slow"].http),
     }

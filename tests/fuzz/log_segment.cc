@@ -1,7 +1,8 @@
 // A segment that was written whole and then damaged: what is before the damage comes back, and what
-// is appended after it, too.
+// is appended after it, too. Nothing but zeroes behind whole records is no damage.
 #include "src/store/log_segment.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "src/store/item_codec.h"
@@ -100,6 +101,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   }
   FUZZ_REQUIRE(read.items.size() <= written.size());
+  const bool ends_in_zeroes =
+      place < bytes.size() && bytes.find_first_not_of('\0', place) == std::string::npos;
+  if (ends_in_zeroes && std::find(ends.begin(), ends.end(), place) != ends.end()) {
+    FUZZ_REQUIRE(read.scan.torn && read.scan.sound_bytes == static_cast<std::int64_t>(place));
+  }
   if (read.scan.sound_bytes == 0) return 0;
   const auto segment = LogSegment::Open(damaged.path(), read.scan.sound_bytes);
   FUZZ_REQUIRE(segment.ok());

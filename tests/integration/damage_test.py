@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from client import Client, cloud
+from testing_support.damage import spoil_database
 from testing_support.processes import BUILD, Server, wait_until
 
 
@@ -67,7 +68,8 @@ DAMAGES = {
     "a flipped bit in the length of the last record": lambda file: flip(
         file, file.stat().st_size - 100 * 16 * 4 - 1
     ),
-    "a tail of zeroes": lambda file: file.write_bytes(file.read_bytes() + bytes(4096)),
+    "zeroes in the place of all that it had": lambda file: file.write_bytes(bytes(file.stat().st_size)),
+    "zeroes behind half a record": lambda file: file.write_bytes(file.read_bytes()[:-99] + bytes(4096)),
     "a lost segment": lambda file: file.unlink(),
     "a lost folder": lambda file: shutil.rmtree(file.parent),
 }
@@ -89,17 +91,21 @@ def test_a_damaged_run_is_set_aside_and_told_while_the_others_go_on(tmp_path, na
         go_on(client, "good")
 
 
+def test_a_log_that_ends_in_zeroes_is_cut_and_goes_on(tmp_path):
+    fill(tmp_path, ["r"])
+    file = log_of(tmp_path, "r")
+    whole = file.read_bytes()
+    file.write_bytes(whole + bytes(4096))
+    with Server(tmp_path) as server, Client(server.grpc) as client:
+        assert metric(server, "dimwatch_damaged_runs") == 0
+        assert metric(server, "dimwatch_log_cut_bytes_total") == 4096
+        assert file.read_bytes() == whole
+        go_on(client, "r")
+
+
 def test_a_damaged_database_is_set_aside_and_its_runs_go_on(tmp_path):
     fill(tmp_path, ["r"])
-    file = tmp_path / "data/dimwatch.db"
-    with sqlite3.connect(file) as database:
-        page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'scalars_by_name'")
-        (root,) = page.fetchone()
-        (size,) = database.execute("PRAGMA page_size").fetchone()
-    database.close()
-    with file.open("r+b") as raw:
-        raw.seek((root - 1) * size)
-        raw.write(b"\xee" * size)
+    spoil_database(tmp_path / "data/dimwatch.db")
     with Server(tmp_path) as server, Client(server.grpc) as client:
         assert metric(server, "dimwatch_store_was_damaged") == 1
         assert metric(server, "dimwatch_damaged_runs") == 0

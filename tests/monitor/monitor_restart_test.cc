@@ -173,6 +173,7 @@ TEST_F(MonitorRestartTest, ATornLastRecordWasNeverAcknowledgedAndIsNoDamage) {
   }
   Start();
   EXPECT_EQ(View("run")->run.damage, "");
+  EXPECT_GT(monitor_->Snapshot().stats.cut_log_bytes, 100) << "the rest of the record";
   Job job = Open("run");
   EXPECT_EQ(job.start.resume_seq, 2);
   job.MustOffer(Samples(3, "train/a", 10));

@@ -168,17 +168,60 @@ TEST(SampleLogTest, AnyFlippedBitIsDamageAndTheFileStaysAsItIs) {
   }
 }
 
-TEST(SampleLogTest, ATailOfZeroesIsDamage) {
+TEST(SampleLogTest, ATailOfZeroesIsCutOffAndTheLogGoesOn) {
   const TemporaryFolder folder;
-  const std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
+  std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
   const fs::path file = Files(LogIn(folder)).front();
   const std::string whole = ReadFile(file);
-  for (const std::size_t zeroes : {16U, 17U, 4096U}) {
+  for (const std::size_t zeroes : {1U, 16U, 17U, 4096U, (2U << 20) + 1}) {
     WriteFile(file, whole + std::string(zeroes, '\0'));
-    EXPECT_EQ(OpenLog(LogIn(folder)).log, nullptr) << zeroes;
-    WriteFile(file, whole.substr(0, whole.size() - 10) + std::string(10 + zeroes, '\0'));
-    EXPECT_EQ(OpenLog(LogIn(folder)).log, nullptr) << zeroes;
+    {
+      const Opened opened = OpenLog(LogIn(folder));
+      ASSERT_NE(opened.log, nullptr) << opened.status;
+      EXPECT_EQ(opened.items, all);
+      EXPECT_EQ(opened.recovery.torn_bytes, static_cast<std::int64_t>(zeroes));
+      EXPECT_EQ(opened.recovery.last_seq, 4);
+      ASSERT_TRUE(opened.log->Append(ScalarItem{5, Step{5}, {{"more", 1}}}).ok());
+    }
+    EXPECT_EQ(OpenLog(LogIn(folder)).items.size(), all.size() + 1) << zeroes;
   }
+}
+
+TEST(SampleLogTest, ZeroesWithAnythingBehindOrBeforeThemAreDamage) {
+  const TemporaryFolder folder;
+  AppendAll(*OpenLog(LogIn(folder)).log, SmallItems());
+  const fs::path file = Files(LogIn(folder)).front();
+  const std::string whole = ReadFile(file);
+  const std::string zeroes((1 << 20) + 4096, '\0');
+  const std::string cut = whole.substr(0, whole.size() - 10);
+  for (const std::string& bytes :
+       {whole + zeroes + "x", cut + zeroes, whole.substr(0, 20) + zeroes}) {
+    WriteFile(file, bytes);
+    EXPECT_EQ(OpenLog(LogIn(folder)).log, nullptr);
+    EXPECT_EQ(ReadFile(file), bytes);
+  }
+}
+
+TEST(SampleLogTest, ALastSegmentOfZeroesIsMadeAnewAndOneBeforeItIsDamage) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> all = AppendAll(*OpenLog(LogIn(folder)).log, LargeItems(5));
+  const std::vector<fs::path> files = Files(LogIn(folder));
+  ASSERT_EQ(files.size(), 2U);
+  const std::string first = ReadFile(files[0]);
+  WriteFile(files[1], std::string(4096, '\0'));
+  {
+    const Opened opened = OpenLog(LogIn(folder));
+    ASSERT_NE(opened.log, nullptr) << opened.status;
+    EXPECT_EQ(opened.items, std::vector<std::string>(all.begin(), all.begin() + 4));
+    EXPECT_EQ(opened.recovery.torn_bytes, 4096);
+    EXPECT_EQ(opened.recovery.last_seq, 40) << "for the caller to see";
+    AppendAll(*opened.log, {ScalarItem{41, Step{1}, {}}});
+  }
+  EXPECT_EQ(OpenLog(LogIn(folder)).items.size(), 5U);
+  WriteFile(files[0], std::string(4096, '\0'));
+  EXPECT_EQ(OpenLog(LogIn(folder)).log, nullptr);
+  WriteFile(files[0], first + std::string(4096, '\0'));
+  EXPECT_EQ(OpenLog(LogIn(folder)).log, nullptr);
 }
 
 TEST(SampleLogTest, DamageInAMiddleSegmentEndsTheReplay) {

@@ -10,13 +10,14 @@ import time
 import pytest
 
 from conftest import BUILD, ROOT
-from testing_support import hostile
+from testing_support import hostile, network
 
 FLUSH_SECONDS, EXIT_SECONDS = 2, 5  # of finish(timeout=2), and the client's own at exit
 SLACK_SECONDS = 8  # to end a program on a busy machine
 QUEUE_BYTES = 32 << 20
 OVERHEAD_BYTES = 64 << 20  # gRPC's threads and buffers; 30 clouds would need three times as much
-KINDS = {kind.__name__: kind for kind in hostile.TROUBLES}
+KINDS = {kind.__name__: kind for kind in
+         [*hostile.TROUBLES, *([] if network.why_not() else [network.Cut, network.CutForGood])]}
 
 
 class Job:
@@ -25,7 +26,8 @@ class Job:
     def __init__(self, trouble, *options):
         self.trouble = trouble
         self._process = subprocess.Popen(
-            [sys.executable, ROOT / "tests/python/job.py", trouble.address, *options],
+            [*trouble.prefix, sys.executable, ROOT / "tests/python/job.py", trouble.address,
+             *options],
             env={"PYTHONPATH": str(BUILD / "python"), "PATH": "/usr/bin:/bin"}, text=True,
             errors="backslashreplace", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -87,6 +89,19 @@ def test_memory_stays_within_the_queue_s_limit(jobs, kind, end):
 def test_the_program_ends_within_its_limit(jobs, kind, end):
     limit = FLUSH_SECONDS if end == "finish" else EXIT_SECONDS
     assert jobs[kind, end].seconds < limit + SLACK_SECONDS
+
+
+@pytest.mark.skipif(network.why_not(), reason=str(network.why_not()))
+def test_what_a_network_that_is_cut_and_mended_held_back_is_delivered(tmp_path):
+    with network.Cut(tmp_path) as trouble:
+        job = Job(trouble, "--steps", "12", "--queue-bytes", str(256 << 20), "--finish", "60")
+        for act in (trouble.worsen, trouble.mend, lambda: None):
+            job.pass_third()
+            act()
+            job.go_on()
+        told = job.end().told
+    assert told["durable_rows"] == told["rows"]
+    assert told["dropped_rows"] == told["queued_bytes"] == 0
 
 
 @each_job

@@ -21,6 +21,7 @@ class Trouble:
     """A healthy address, as far as this class goes."""
 
     address = None
+    prefix = ()  # a command that runs a program where it reaches the address
 
     def __init__(self, folder):
         self.folder = folder

@@ -77,12 +77,13 @@ class Program:
 
 class Server(Program):
     """dimwatch-server on free ports. `grpc` and `http` are HOST:PORT once it is made; with
-    `wait=False` once await_ready has returned."""
+    `wait=False` once await_ready has returned. `prefix`: a command that runs the server."""
 
-    def __init__(self, folder, *options, grpc_port=0, http_port=0, wait=True):
+    def __init__(self, folder, *options, grpc_port=0, http_port=0, wait=True, host="127.0.0.1",
+                 prefix=()):
         folder = Path(folder)
         super().__init__(
-            [BUILD / "bin/dimwatch-server", "--listen", f"127.0.0.1:{grpc_port}"]
+            [*prefix, BUILD / "bin/dimwatch-server", "--listen", f"{host}:{grpc_port}"]
             + ["--http", f"127.0.0.1:{http_port}", "--data-dir", folder / "data", *options],
             folder / "server.log",
         )

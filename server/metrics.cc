@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "prometheus/gauge.h"
 #include "prometheus/text_serializer.h"
 #include "server/log.h"
@@ -95,10 +95,6 @@ void WriteState(const MonitorStats& stats, Writer& writer) {
                {{"version", std::string(Version())}, {"revision", std::string(Revision())}});
 }
 
-void Append(std::vector<MetricFamily> from, std::vector<MetricFamily>& to) {
-  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-}
-
 }  // namespace
 
 ServerMetrics::ServerMetrics()
@@ -172,12 +168,12 @@ std::map<std::string, std::int64_t> ServerMetrics::rejected_rows() const {
 
 std::vector<MetricFamily> ServerMetrics::Collect() const { return registry_.Collect(); }
 
-std::vector<MetricFamily> MetricsPage::Collect(const Visible& visible) const {
+std::string MetricsPage::Text(const Visible& visible) const {
   MonitorSnapshot snapshot = monitor_.Snapshot();
   std::erase_if(snapshot.runs, [&](const auto& view) { return !visible(view->run.project); });
   std::map<std::string, std::int64_t> rejected = server_.rejected_rows();
   for (const auto& [reason, rows] : snapshot.stats.rejected_rows) rejected[reason] += rows;
-  RunFamilies runs = FamiliesOf(snapshot, max_series_);
+  RunSeries runs = SeriesOf(snapshot, max_series_);
   if (runs.left_out > 0 && !over_limit_.exchange(true)) {
     Log(LogLevel::kWarning, "series left out of /metrics",
         {{"left_out", runs.left_out}, {"max_series", max_series_}});
@@ -188,16 +184,9 @@ std::vector<MetricFamily> MetricsPage::Collect(const Visible& visible) const {
   writer.Gauge("dimwatch_series", "Per-run series on this page.", runs.series);
   writer.Gauge("dimwatch_max_series", "Limit of dimwatch_series; series beyond it are left out.",
                max_series_);
-  std::vector<MetricFamily> families = std::move(runs.families);
-  Append(writer.Take(), families);
-  Append(server_.Collect(), families);
-  return families;
-}
-
-std::string MetricsPage::Text(const Visible& visible) const {
-  std::ostringstream text;
-  prometheus::TextSerializer().Serialize(text, Collect(visible));
-  return std::move(text).str();
+  const prometheus::TextSerializer serializer;
+  return absl::StrCat(runs.text, serializer.prometheus::Serializer::Serialize(writer.Take()),
+                      serializer.prometheus::Serializer::Serialize(server_.Collect()));
 }
 
 }  // namespace dimwatch::server

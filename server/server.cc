@@ -155,7 +155,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(*p.folder, p.metrics);
   if (!store.ok()) return store.status();
   p.store = *std::move(store);
-  p.pool = std::make_unique<ThreadPool>(threads);
+  p.pool = std::make_unique<ThreadPool>(threads, p.clock);
   const EngineCosts costs = CostsOf(*p.folder);
   p.metrics.SetEngineCosts(costs);
   absl::StatusOr<std::unique_ptr<Monitor>> monitor =

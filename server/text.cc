@@ -1,5 +1,7 @@
 #include "server/text.h"
 
+#include <algorithm>
+
 namespace dimwatch::server {
 namespace {
 
@@ -37,7 +39,12 @@ bool IsControl(std::string_view character) {
   return lead < 0x20 || lead == 0x7F || (lead == 0xC2 && Byte(character, 1) < 0xA0);
 }
 
+bool IsPrintableAscii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7F; });
+}
+
 std::string Clean(std::string_view text, bool keep_controls) {
+  if (IsPrintableAscii(text)) return std::string(text);
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {

@@ -254,7 +254,7 @@ bool RunActor::ClaimWriter() {
 }
 
 void RunActor::Start() {
-  context_.pool.Submit([self = shared_from_this()] { self->Work(); });
+  context_.pool.Submit([self = shared_from_this()] { self->Work(); }, account_);
 }
 
 void RunActor::Add(Task task, bool first) {

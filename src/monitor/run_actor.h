@@ -152,6 +152,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::optional<Pending> pending_;
   bool view_is_old_ = false;
   std::int64_t counted_nonfinite_rows_ = 0;
+  ThreadPool::Account account_;
 
   std::atomic<std::int64_t> queued_items_{0};
   std::atomic<std::int64_t> queued_bytes_{0};

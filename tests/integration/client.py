@@ -20,6 +20,19 @@ from dimwatch.v1 import (
 SECONDS = 60
 
 
+def sample_batch(probe, step, rows, **fields):
+    """Float32 rows, unless `fields` say otherwise."""
+    values = dict(
+        probe=probe,
+        step=step,
+        dtype=ingest_pb2.DTYPE_F32,
+        rows=rows.shape[0],
+        dim=rows.shape[1],
+        data=rows.astype("<f4").tobytes(),
+    )
+    return ingest_pb2.SampleBatch(**{**values, **fields})
+
+
 class Client:
     """The services of one server."""
 
@@ -110,17 +123,8 @@ class Stream:
     def samples(self, seq, step, rows=None, probe="train/last", **fields):
         """Float32 rows of one snapshot, unless `fields` say otherwise."""
         rows = cloud(step) if rows is None else rows
-        values = dict(
-            seq=seq,
-            probe=probe,
-            step=step,
-            dtype=ingest_pb2.DTYPE_F32,
-            rows=rows.shape[0],
-            dim=rows.shape[1],
-            data=rows.astype("<f4").tobytes(),
-            snapshot_end=True,
-        )
-        self.send(samples=ingest_pb2.SampleBatch(**{**values, **fields}))
+        fields = {"seq": seq, "snapshot_end": True, **fields}
+        self.send(samples=sample_batch(probe, step, rows, **fields))
 
     def scalars(self, seq, step, **values):
         self.send(scalars=ingest_pb2.ScalarBatch(seq=seq, step=step, values=values))

@@ -12,7 +12,7 @@ import grpc
 import numpy
 import pytest
 
-from client import SECONDS, Client, cloud
+from client import SECONDS, Client, cloud, sample_batch
 from dimwatch.v1 import config_pb2, ingest_pb2, query_pb2, run_pb2
 from testing_support.processes import Server
 
@@ -25,17 +25,7 @@ SMALL = config_pb2.EstimatorConfig(neighbors=16)
 
 
 def samples(probe, step, rows, end):
-    return dict(
-        samples=ingest_pb2.SampleBatch(
-            probe=probe,
-            step=step,
-            dtype=ingest_pb2.DTYPE_F32,
-            rows=rows.shape[0],
-            dim=rows.shape[1],
-            data=rows.astype("<f4").tobytes(),
-            snapshot_end=end,
-        )
-    )
+    return dict(samples=sample_batch(probe, step, rows, snapshot_end=end))
 
 
 def numbered(items):

@@ -102,6 +102,19 @@ def test_api_says_what_is_wrong(server, client, course):
     assert get_json(server, "/api/v1/runs")["runs"]
 
 
+def test_pages_are_not_compressed_at_the_cost_of_training(server, client, course):
+    connection = http.client.HTTPConnection(server.http, timeout=30)
+    for path in ("/metrics", "/api/v1/runs"):
+        connection.request("GET", path, headers={"Accept-Encoding": "gzip, br"})
+        response = connection.getresponse()
+        assert response.getheader("Content-Encoding") is None
+        assert int(response.getheader("Content-Length")) == len(response.read()) > 0
+    connection.request("HEAD", "/metrics")
+    response = connection.getresponse()
+    assert int(response.getheader("Content-Length")) > 0 and response.read() == b""
+    connection.close()
+
+
 def test_hostile_requests_do_not_disturb_the_server(server):
     host, port = server.http.split(":")
     for request in (

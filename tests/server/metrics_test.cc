@@ -6,19 +6,13 @@
 #include <set>
 #include <sstream>
 
-#include "prometheus/text_serializer.h"
-
 namespace dimwatch::server {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::string TextOf(const MonitorSnapshot& snapshot, std::int64_t max_series = 1000) {
-  std::ostringstream out;
-  prometheus::TextSerializer().Serialize(out, FamiliesOf(snapshot, max_series).families);
-  return out.str();
-}
+std::string TextOf(const MonitorSnapshot& snapshot) { return SeriesOf(snapshot, 1000).text; }
 
 RunView ViewOf(const std::string& run_id) {
   RunView view;
@@ -206,28 +200,38 @@ TEST(MetricsTest, SeriesAreCapped) {
   std::vector<RunView> views;
   for (int i = 0; i < 20; ++i) views.push_back(ViewOf("r" + std::to_string(i)));
   const MonitorSnapshot snapshot = SnapshotOf(views);
-  const RunFamilies whole = FamiliesOf(snapshot, 1'000'000);
+  const RunSeries whole = SeriesOf(snapshot, 1'000'000);
   EXPECT_EQ(whole.left_out, 0);
-  const RunFamilies capped = FamiliesOf(snapshot, 50);
+  const RunSeries capped = SeriesOf(snapshot, 50);
   EXPECT_EQ(capped.series, 50);
   EXPECT_EQ(capped.left_out, whole.series - 50);
-  std::size_t shown = 0;
-  for (const prometheus::MetricFamily& family : capped.families) shown += family.metric.size();
-  EXPECT_EQ(shown, 50U);
+  std::istringstream lines(capped.text);
+  int shown = 0;
+  for (std::string line; std::getline(lines, line);) shown += line.starts_with("# ") ? 0 : 1;
+  EXPECT_EQ(shown, 50);
 }
 
 TEST(MetricsTest, EachFamilyHasHelpOnOneLine) {
   ServerMetrics server;
   server.ObserveEstimate({Estimator::kTwoNn, IndexKind::kExact, 0.1, 0.2});
   server.CountHandled("GetRun", "OK");
-  std::vector<prometheus::MetricFamily> families =
-      FamiliesOf(SnapshotOf({ViewOf("r")}), 1000).families;
-  for (prometheus::MetricFamily& family : server.Collect()) families.push_back(std::move(family));
   std::set<std::string> names;
-  for (const prometheus::MetricFamily& family : families) {
+  for (const prometheus::MetricFamily& family : server.Collect()) {
     EXPECT_TRUE(names.insert(family.name).second) << family.name;
     EXPECT_FALSE(family.help.empty()) << family.name;
     EXPECT_EQ(family.help.find('\n'), std::string::npos) << family.name;
+  }
+  std::istringstream lines(TextOf(SnapshotOf({ViewOf("r")})));
+  std::string family;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# HELP ")) {
+      const std::size_t end = line.find(' ', 7);
+      family = line.substr(7, end - 7);
+      EXPECT_TRUE(names.insert(family).second) << family;
+      EXPECT_GT(line.size(), end + 1) << family;
+    } else {
+      EXPECT_TRUE(line == "# TYPE " + family + " gauge" || line.starts_with(family + "{")) << line;
+    }
   }
 }
 

@@ -1,6 +1,9 @@
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,8 +14,8 @@
 namespace dimwatch::server {
 namespace {
 
-using prometheus::ClientMetric;
-using Labels = std::vector<ClientMetric::Label>;
+// As on the page: project="p",run="r".
+using Labels = std::string;
 
 enum Gauge {
   kLidMean,
@@ -128,17 +131,16 @@ constexpr std::array kProbeSignals = {SignalKind::kExhausted,  SignalKind::kOver
                                       SignalKind::kMemorizing, SignalKind::kGeneralizing,
                                       SignalKind::kCollapsed,  SignalKind::kDiverging};
 
+// The shortest text that reads back as `value`.
+absl::string_view Shortest(double value, std::array<char, 32>& buffer) {
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  return {buffer.data(), static_cast<std::size_t>(end - buffer.data())};
+}
+
 // Collects one page.
 class Writer {
  public:
-  explicit Writer(std::int64_t max_series) : max_series_(max_series) {
-    out_.families.resize(kGauges);
-    for (std::size_t i = 0; i < kGauges; ++i) {
-      out_.families[i].name = kTexts[i].name;
-      out_.families[i].help = kTexts[i].help;
-      out_.families[i].type = prometheus::MetricType::Gauge;
-    }
-  }
+  explicit Writer(std::int64_t max_series) : max_series_(max_series) {}
 
   void Set(Gauge gauge, const Labels& labels, std::optional<double> value) {
     if (!value || !std::isfinite(*value)) return;
@@ -147,23 +149,34 @@ class Writer {
       return;
     }
     ++out_.series;
-    ClientMetric& metric = out_.families[gauge].metric.emplace_back();
-    metric.label = labels;
-    metric.gauge.value = *value;
+    std::array<char, 32> buffer;
+    absl::StrAppend(&lines_[gauge], kTexts[gauge].name, "{", labels, "} ", Shortest(*value, buffer),
+                    "\n");
   }
 
-  RunFamilies Take() {
-    std::erase_if(out_.families, [](const auto& family) { return family.metric.empty(); });
+  RunSeries Take() {
+    for (std::size_t i = 0; i < kGauges; ++i) {
+      if (lines_[i].empty()) continue;
+      const auto& [name, help] = kTexts[i];
+      absl::StrAppend(&out_.text, "# HELP ", name, " ", help, "\n# TYPE ", name, " gauge\n",
+                      lines_[i]);
+    }
     return std::move(out_);
   }
 
  private:
   std::int64_t max_series_;
-  RunFamilies out_;
+  std::array<std::string, kGauges> lines_;
+  RunSeries out_;
 };
 
-Labels With(Labels labels, std::string name, std::string_view value) {
-  labels.push_back({std::move(name), PlainText(value)});
+Labels With(Labels labels, absl::string_view name, std::string_view value) {
+  absl::StrAppend(&labels, labels.empty() ? "" : ",", name, "=\"");
+  for (const char c : PlainText(value)) {
+    if (c == '\\' || c == '"') labels.push_back('\\');
+    labels.push_back(c);
+  }
+  labels.push_back('"');
   return labels;
 }
 
@@ -296,7 +309,7 @@ void WriteRun(const RunView& view, Writer& writer) {
 
 }  // namespace
 
-RunFamilies FamiliesOf(const MonitorSnapshot& snapshot, std::int64_t max_series) {
+RunSeries SeriesOf(const MonitorSnapshot& snapshot, std::int64_t max_series) {
   Writer writer(max_series);
   for (const std::shared_ptr<const RunView>& view : snapshot.runs) WriteRun(*view, writer);
   return writer.Take();

@@ -1,6 +1,7 @@
 """Traces: what is logged comes back from the folder."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -67,8 +68,45 @@ def test_a_disk_that_fails_is_warned_about_and_training_goes_on(tmp_path, caplog
     train.log(np.ones((2, 2)), step=1)
     train.log(np.ones((2, 3)), step=1)  # cannot be one cloud
     run.finish()
-    assert "recording to" in caplog.text
-    assert "stopped" in caplog.text
+    (record,) = caplog.records
+    assert "recording to" in record.message
+    assert "stopped" in record.message
+
+
+@pytest.fixture
+def full_disk():
+    """No file grows beyond 100 000 bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("log", [
+    lambda run, step: run.probe("train/a").log(np.ones((10 ** step, 8), np.float32), step=step),
+    lambda run, step: run.log({f"{i}/{'x' * 95}": step for i in range(240)}, step=step)], ids=["samples", "scalars"])
+def test_a_disk_that_is_full_ends_the_recording_alone(tmp_path, caplog, server, full_disk, log):
+    run = dimwatch.init(server=server.grpc, record=tmp_path / "trace", strict=True)
+    for step in [*range(1, 5), *range(1, 4)]:  # the fourth does not fit; nor would it later
+        log(run, step)
+        run.log({"loss": 1.0}, step=step)
+    run.finish()
+    (record,) = caplog.records
+    assert "recording" in record.message
+    assert dimwatch.query.history(server.grpc, run.id).scalars["loss"] == [(1, 1), (2, 1), (3, 1)]
+    whole = lines(tmp_path / "trace")
+    assert [line["step"] for line in whole] == [1, 2, 3]
+    told = {sample["file"] for line in whole for sample in line.get("samples", ())}
+    assert {path.name for path in (tmp_path / "trace").glob("*.npy")} == told
+
+
+def test_a_trace_whose_last_line_was_torn_is_continued(tmp_path):
+    for step in (1, 2):
+        with recording(tmp_path) as run:
+            run.log({"loss": 1.0}, step=step)
+        with (tmp_path / "trace.jsonl").open("a") as trace:
+            trace.write('{"step": 7, "scal' if step == 1 else "")
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2]
 
 
 def test_a_folder_that_cannot_be_made_disables_the_run(tmp_path, caplog):

@@ -86,6 +86,16 @@ def test_the_queue_stays_within_its_bound_and_calls_stay_quick(offline):
     assert slowest < QUICK_SECONDS
 
 
+def test_a_loop_that_asks_for_its_probe_at_every_step_declares_it_once(offline):
+    offline.probe("train/last", neighbors=8)
+    queued = offline.stats["queued_bytes"]
+    for _ in range(100):
+        offline.probe("train/last", neighbors=8)
+    assert offline.stats["queued_bytes"] == queued
+    offline.probe("train/last", neighbors=16)
+    assert offline.stats["queued_bytes"] > queued
+
+
 def test_a_server_that_hangs_costs_nothing_but_the_timeout_of_finish(hanging_address):
     start = time.monotonic()
     run = dimwatch.init(server=hanging_address)

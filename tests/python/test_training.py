@@ -81,8 +81,8 @@ class Watching:
 
     def prepare(self, model):
         inputs = torch.linspace(-1, 1, 64 * 16).reshape(64, 16)
-        self._watch = dimwatch.torch.watch(self.run, model, ["blocks.0", "blocks.1"], [inputs], every=3,
-                                         neighbors=8)
+        self._watch = dimwatch.torch.watch(self.run, model, ["blocks.0", "blocks.1"], [inputs],
+                                           every=3, neighbors=8)
 
     def observe(self, model, hidden, loss, step):
         if step == STEPS // 3:

@@ -109,7 +109,8 @@ class Garbage(_Listening):
 
     def serve(self, connection, number):
         random_ = random.Random(number)
-        kinds = [self._noise, self._http1, self._frames, self._headers, self._endless, self._nothing]
+        kinds = [self._noise, self._http1, self._frames, self._headers, self._endless,
+                 self._nothing]
         connection.recv(24)  # the client's preface
         for piece in kinds[number % len(kinds)](random_):
             connection.sendall(piece)

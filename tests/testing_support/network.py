@@ -53,6 +53,13 @@ class Cut(Trouble):
     def mend(self):
         _ip("-n", self._names[0], "link", "set", "wire", "up")
 
+    def resent(self):
+        """How many packets the job's kernel had to send again."""
+        with subprocess.Popen([*self.prefix, "cat", "/proc/net/snmp"], text=True,
+                              stdout=subprocess.PIPE) as reading:
+            names, counts = (line.split() for line in reading.stdout if line.startswith("Tcp:"))
+        return int(counts[names.index("RetransSegs")])
+
     def close(self):
         if self._server is not None:
             self._server.process.kill()

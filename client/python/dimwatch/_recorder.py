@@ -1,6 +1,7 @@
 """Writes a run as a trace that `dimwatch replay` reads."""
 
 import collections
+import contextlib
 import json
 import math
 import os
@@ -18,8 +19,9 @@ class Recorder:
     attention maps is in the line.
 
     Writes on a thread of its own; what waits for the disk is bounded in bytes, and what does not
-    fit is left out of the trace. A folder that holds a trace is continued. float16 is kept, other
-    types become float32. Raises OSError if the folder cannot be made.
+    fit is left out of the trace. A disk that fails, or is full, ends the recording with a warning;
+    what was written before stays a trace. A folder that holds one is continued. float16 is kept,
+    other types become float32. Raises OSError if the folder cannot be made.
     """
 
     def __init__(self, folder, max_bytes, warn):
@@ -30,14 +32,17 @@ class Recorder:
         self._closing = False
         self._changed = threading.Condition(threading.Lock())
         self._step, self._scalars, self._clouds, self._maps = None, {}, {}, {}
-        self._trace = open(os.path.join(folder, "trace.jsonl"), "a", encoding="utf-8")
+        self._trace = _open_trace(os.path.join(folder, "trace.jsonl"))
         self._thread = threading.Thread(target=self._loop, name="dimwatch-recorder", daemon=True)
         self._thread.start()
 
     def put(self, item):
-        """Takes Samples, Attention or Scalars. False if there is no room for them."""
+        """Takes Samples, Attention or Scalars. False if there is no room for them; what comes after
+        the end of the recording is nobody's."""
         with self._changed:
-            if self._closing or self._bytes + item.nbytes > self._max_bytes:
+            if self._closing:
+                return True
+            if self._bytes + item.nbytes > self._max_bytes:
                 return False
             self._items.append(item)
             self._bytes += item.nbytes
@@ -62,6 +67,7 @@ class Recorder:
             with self._changed:
                 self._closing = True
                 self._items.clear()
+                self._bytes = 0
             self._trace.close()
 
     def _next(self):
@@ -99,9 +105,18 @@ class Recorder:
         if self._maps:
             line["attention"] = [_attention_entry(probe, parts)
                                  for probe, parts in self._maps.items()]
-        self._trace.write(json.dumps(line) + "\n")
-        self._trace.flush()
+        self._append(json.dumps(line).encode() + b"\n")
         self._scalars, self._clouds, self._maps = {}, {}, {}
+
+    def _append(self, line):
+        """Writes a line, or nothing of it."""
+        size = os.fstat(self._trace.fileno()).st_size
+        try:
+            while line:
+                line = line[self._trace.write(line):]
+        except OSError:
+            self._trace.truncate(size)
+            raise
 
     def _save(self, probe, rows):
         name = f"{re.sub('[^A-Za-z0-9_-]', '_', probe)}_{self._step:06d}"
@@ -109,8 +124,22 @@ class Recorder:
         while os.path.exists(os.path.join(self._folder, file)):  # the job went back to this step
             again += 1
             file = f"{name}-{again}.npy"
-        np.save(os.path.join(self._folder, file), rows)
+        path = os.path.join(self._folder, file)
+        try:
+            np.save(path, rows)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+            raise
         return file
+
+
+def _open_trace(path):
+    """Opens a trace to append to it, without the half line that a killed job may have left."""
+    trace = open(path, "a+b", buffering=0)
+    trace.seek(0)
+    trace.truncate(trace.read().rfind(b"\n") + 1)
+    return trace
 
 
 def _attention_entry(probe, parts):

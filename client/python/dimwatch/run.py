@@ -233,7 +233,7 @@ class Run:
         return (decision.verdict == "STOP" and decision.mode != "shadow"
                 and decision.step <= self._step)
 
-    def steps(self, steps):
+    def steps(self, steps, agree=bool):
         """The training loop's steps, until the policy enforces a STOP:
 
             for step in run.steps(range(10_001)):
@@ -241,13 +241,17 @@ class Run:
         Yields what `steps` yields. Where the policy's mode is "enforced" it ends after the step in
         which should_stop() became true, and says why through the logger "dimwatch"; in the other
         modes it yields all, and whether to follow should_stop() is up to the loop.
+        agree: is called after each step with whether this process would end; what it returns
+        counts. Where several ranks train together, dimwatch.torch.any_rank, on each of them.
         """
         for step in steps:
             yield step
             decision = self.decision
-            if decision.mode == "enforced" and self.should_stop():
+            stops = decision.mode == "enforced" and self.should_stop()
+            if stops:
                 self._warn("enforced", f"run {self.id} stops here, as its policy enforces: "
                                        f"{decision.reason} (best step {decision.best_step})")
+            if agree(stops):
                 return
 
     def finish(self, failed=False, timeout=30.0):
@@ -260,9 +264,10 @@ class Run:
             return self.decision
         self._disabled = True
         _live_runs.discard(self)
+        deadline = time.monotonic() + timeout
         if self._recorder:
             self._recorder.close(min(timeout, _CLOSE_SECONDS))
-        if self._sender and not self._sender.finish(failed, timeout):
+        if self._sender and not self._sender.finish(failed, max(0, deadline - time.monotonic())):
             self._warn("finish", f"run {self.id} was not finished on {self.server} "
                                  f"within {timeout:g} s: {self._sender.describe_error()}")
         return self.decision
@@ -331,6 +336,8 @@ class Run:
 
     def _declare(self, config):
         with self._lock:
+            if self._probes.get(config.probe) == config:
+                return  # a loop may ask for its probe at every step
             self._probes[config.probe] = config
         if self._sender:
             self._outbox.put(Declaration(config))

@@ -1,5 +1,5 @@
 """Watches layers of a PyTorch model: dimwatch.torch.watch(run, model, layers=..., ...), and their
-attention: dimwatch.torch.watch_attention(...)."""
+attention: dimwatch.torch.watch_attention(...). Agrees on a stop: dimwatch.torch.any_rank(...)."""
 
 import contextlib
 
@@ -37,6 +37,25 @@ def watch_attention(run, model, layers, probe_batches, every, split="validation"
     taken in evaluation mode, so without dropout.
     """
     return AttentionWatch(run, model, layers, probe_batches, every, split, epsilon, relative)
+
+
+def any_rank(flag, group=None):
+    """Whether `flag` holds on any rank of torch.distributed; the same answer on all of them:
+
+        if dimwatch.torch.any_rank(run.should_stop()):
+            break
+
+    An all-reduce of one number: every rank of `group` (default: all) calls it at the same step,
+    whether its run is enabled or not, and whatever became of its server, which it does not wait
+    for. Without torch.distributed it is `flag`.
+    """
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized():
+        return bool(flag)
+    device = "cuda" if distributed.get_backend(group) == "nccl" else "cpu"
+    said = torch.tensor([int(flag)], device=device)
+    distributed.all_reduce(said, op=distributed.ReduceOp.MAX, group=group)
+    return bool(said.item())
 
 
 class Watch:

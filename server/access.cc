@@ -175,7 +175,7 @@ absl::Status Access::AuthorizeNames(const Token& token, const Message& request) 
         absl::StrCat("token ", token.id, " is not for the project ", Quoted(project)));
   }
   for (const std::string& run_id : names.runs) {
-    const std::optional<std::string> project = project_of_(run_id);
+    const std::optional<std::string> project = ProjectOf(run_id);
     // Who is to act on an unknown run says so itself.
     if (!project || token.Covers(*project)) continue;
     return absl::PermissionDeniedError(

@@ -49,11 +49,15 @@ class Principal {
 class Access {
  public:
   // The project of a run; none if there is no such run.
-  using ProjectOf = std::function<std::optional<std::string>(const std::string& run_id)>;
+  using FindProject = std::function<std::optional<std::string>(const std::string& run_id)>;
 
   // Lets everybody in until SetTokens.
-  Access(const Clock& clock, ProjectOf project_of)
-      : clock_(clock), project_of_(std::move(project_of)) {}
+  Access(const Clock& clock, FindProject find_project)
+      : clock_(clock), find_project_(std::move(find_project)) {}
+
+  std::optional<std::string> ProjectOf(const std::string& run_id) const {
+    return find_project_(run_id);
+  }
 
   // From now on these tokens and no others let anybody in.
   void SetTokens(std::vector<Token> tokens);
@@ -77,7 +81,7 @@ class Access {
   absl::Status AuthorizeNames(const Token& token, const google::protobuf::Message& request) const;
 
   const Clock& clock_;
-  const ProjectOf project_of_;
+  const FindProject find_project_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Tokens> tokens_;  // guarded by mutex_; null: no tokens are used
 };

@@ -7,6 +7,7 @@
 #include "server/convert.h"
 #include "server/errors.h"
 #include "server/limits.h"
+#include "server/request_id.h"
 
 namespace dimwatch::server {
 
@@ -158,6 +159,8 @@ void CloudCall::FinishOnce(const absl::Status& status, const v1::EstimateCloudRe
     grpc::SerializationTraits<v1::EstimateCloudResponse>::Serialize(*response, &response_,
                                                                     &own_buffer);
   }
+  LogHandled(RequestIdOf(grpc_context_), principal(), v1::EstimateCloudRequest::default_instance(),
+             status);
   Finish(ToGrpcStatus(status));
 }
 

@@ -43,6 +43,8 @@ void AddOptions(CLI::App& app, Config& config) {
       ->check(CLI::Range(0, 1024));
   app.add_option("--log-level", config.log_level, "What is logged to stderr")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-format", config.log_format, "Lines of text, or one JSON object each")
+      ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--max-batch-bytes", config.max_batch_bytes, "Largest SampleBatch.data")
       ->check(CLI::Range(std::int64_t{1024}, 1024 * kMiB));
   app.add_option("--max-queue-bytes", config.max_queue_bytes,

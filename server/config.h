@@ -29,6 +29,7 @@ struct Config {
   TlsFiles tls;        // of gRPC; no certificate: plain text
   int threads = 0;     // for estimates; 0: one per core
   std::string log_level = "info";
+  std::string log_format = "text";
   std::int64_t max_batch_bytes = 16 << 20;
   std::int64_t max_queue_bytes = 64 << 20;  // per run
   std::int64_t max_window_bytes = 1 << 30;  // per probe, decoded

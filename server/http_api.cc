@@ -1,9 +1,12 @@
 #include "server/http_api.h"
 
+#include <algorithm>
+#include <array>
 #include <functional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/util/json_util.h"
 #include "nlohmann/json.hpp"
@@ -31,6 +34,10 @@ td{padding:.15rem 1rem .15rem 0;vertical-align:top}code{font-size:.95em}</style>
 <tr><td><a href="/healthz"><code>/healthz</code></a>, <a href="/readyz"><code>/readyz</code></a><td>is it alive, does it serve
 </table>
 )";
+
+// What is told of a run, below its path.
+constexpr std::array kRunParts = {"estimates", "attention",        "scalars",  "signals",
+                                  "decisions", "settings-changes", "decision", "layers"};
 
 int HttpStatus(absl::StatusCode code) {
   switch (code) {
@@ -155,6 +162,21 @@ absl::StatusOr<std::vector<std::string>> DecodePath(absl::string_view path) {
   return segments;
 }
 
+std::string RouteOf(absl::string_view path) {
+  constexpr std::array kFixed = {
+      "/", "/healthz", "/readyz", "/metrics", "/api/v1/runs", "/api/v1/compare", "/api/v1/server"};
+  if (std::ranges::find(kFixed, path) != kFixed.end()) return std::string(path);
+  constexpr absl::string_view kRuns = "/api/v1/runs/";
+  if (!absl::StartsWith(path, kRuns)) return "other";
+  const std::vector<absl::string_view> parts =
+      absl::StrSplit(path.substr(kRuns.size()), '/', absl::SkipEmpty());
+  if (parts.size() == 1) return "/api/v1/runs/{id}";
+  if (parts.size() != 2 || std::ranges::find(kRunParts, parts[1]) == kRunParts.end()) {
+    return "other";
+  }
+  return absl::StrCat("/api/v1/runs/{id}/", parts[1]);
+}
+
 HttpReply HttpApi::Get(absl::string_view path, const HttpParameters& parameters,
                        absl::string_view authorization) {
   if (path == "/healthz") return {200, "text/plain; charset=utf-8", "ok\n"};
@@ -247,10 +269,9 @@ absl::StatusOr<std::string> HttpApi::OfRun(const Principal& principal, const std
     return Answer(principal, parameters, queries_, &QueryHandlers::GetDecision);
   if (what == "layers")
     return Answer(principal, parameters, queries_, &QueryHandlers::GetLayerProfile);
-  return absl::NotFoundError(absl::StrCat(
-      "a run has no ", Quoted(what),
-      "; estimates, attention, scalars, signals, decisions, "
-      "settings-changes, decision and layers are there; write / within a run's id as %2F"));
+  return absl::NotFoundError(absl::StrCat("a run has no ", Quoted(what), "; there are ",
+                                          absl::StrJoin(kRunParts, ", "),
+                                          "; write / within a run's id as %2F"));
 }
 
 }  // namespace dimwatch::server

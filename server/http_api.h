@@ -88,6 +88,9 @@ HttpReply ErrorReply(const absl::Status& status);
 // Sets the fields of `request` from `parameters`. INVALID_ARGUMENT names the parameter.
 absl::Status FillRequest(const HttpParameters& parameters, google::protobuf::Message& request);
 
+// What `path` asks for, for counting: one of the paths above with {id} for the run's, or "other".
+std::string RouteOf(absl::string_view path);
+
 // Splits a path at "/" and decodes each part; INVALID_ARGUMENT for a bad percent sign.
 absl::StatusOr<std::vector<std::string>> DecodePath(absl::string_view path);
 

@@ -10,11 +10,17 @@
 #include "httplib.h"
 #include "server/limits.h"
 #include "server/log.h"
+#include "server/request_id.h"
 
 namespace dimwatch::server {
 namespace {
 
 using HandlerResponse = httplib::Server::HandlerResponse;
+
+// As it came, without the query.
+std::string PathOf(const httplib::Request& request) {
+  return request.target.substr(0, request.target.find('?'));
+}
 
 // With a provider, since httplib compresses a plain body as hard as it can where the client allows
 // it: seconds for the metrics of some hundred runs.
@@ -31,9 +37,31 @@ void Send(HttpReply reply, httplib::Response& response) {
   if (reply.status == 401) response.set_header("WWW-Authenticate", "Bearer");
 }
 
+constexpr char kRequestId[] = "X-Request-Id";
+
+// In the reply before anything else is, so that whatever goes wrong can be told with it.
+void SetRequestId(const httplib::Request& request, httplib::Response& response) {
+  if (response.has_header(kRequestId)) return;
+  const bool one = request.get_header_value_count(kRequestId) == 1;
+  response.set_header(kRequestId, RequestIdFrom(one ? request.get_header_value(kRequestId) : ""));
+}
+
+// Every request that came as far as to be answered.
+void NoteEnd(ServerMetrics& metrics, const httplib::Request& request,
+             const httplib::Response& response) {
+  const std::string path = PathOf(request);
+  metrics.CountHttpRequest(RouteOf(path), response.status);
+  Log(response.status == 500 ? LogLevel::kError : LogLevel::kDebug, "HTTP request handled",
+      {{"method", request.method},
+       {"path", path},
+       {"request", response.get_header_value(kRequestId)},
+       {"code", response.status}});
+}
+
 // The path is taken from the target as it came: httplib decodes %2F in Request::path.
 void Serve(HttpApi& api, const httplib::Request& request, httplib::Response& response) {
-  const std::string path = request.target.substr(0, request.target.find('?'));
+  SetRequestId(request, response);
+  const std::string path = PathOf(request);
   // Several headers of a kind are one list, which is no token.
   std::string authorization = request.get_header_value("Authorization");
   for (std::size_t i = 1; i < request.get_header_value_count("Authorization"); ++i) {
@@ -44,7 +72,8 @@ void Serve(HttpApi& api, const httplib::Request& request, httplib::Response& res
 
 void ServeError(const httplib::Request& request, httplib::Response& response) {
   if (response.has_header("Content-Type")) return;  // one of HttpApi's own
-  if (response.status == 404) {                     // no handler, so no GET
+  SetRequestId(request, response);
+  if (response.status == 404) {  // no handler, so no GET
     response.set_header("Allow", "GET, HEAD");
     Send({405, "application/json",
           R"({"code":"UNIMPLEMENTED","message":"only GET is served"})"
@@ -52,8 +81,6 @@ void ServeError(const httplib::Request& request, httplib::Response& response) {
          response);
     return;
   }
-  Log(LogLevel::kDebug, "bad HTTP request",
-      {{"status", response.status}, {"method", request.method}});
   Send({response.status, "application/json",
         absl::StrCat(R"({"code":"INVALID_ARGUMENT","message":"the request is malformed, too long )"
                      R"(or has a body that is too large"})",
@@ -67,7 +94,7 @@ void SetSocketOptions(int socket) {
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 }
 
-void Configure(httplib::Server& server, HttpApi& api) {
+void Configure(httplib::Server& server, HttpApi& api, ServerMetrics& metrics) {
   server.new_task_queue = [] { return new httplib::ThreadPool(kHttpThreads); };
   server.set_socket_options(SetSocketOptions);
   server.set_tcp_nodelay(true);
@@ -82,20 +109,24 @@ void Configure(httplib::Server& server, HttpApi& api) {
         Serve(api, request, response);
         return HandlerResponse::Handled;
       });
+  server.set_logger([&metrics](const httplib::Request& request, const httplib::Response& response) {
+    NoteEnd(metrics, request, response);
+  });
   server.set_error_handler(httplib::Server::Handler(ServeError));
   server.set_exception_handler(
       [](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
-        Log(LogLevel::kError, "an HTTP handler failed");
+        Log(LogLevel::kError, "an HTTP handler failed",
+            {{"request", response.get_header_value(kRequestId)}});
         Send(ErrorReply(absl::InternalError("the server failed; its log says more")), response);
       });
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Address& address,
-                                                              HttpApi& api) {
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Address& address, HttpApi& api,
+                                                              ServerMetrics& metrics) {
   auto server = std::make_unique<httplib::Server>();
-  Configure(*server, api);
+  Configure(*server, api, metrics);
   Address bound = address;
   bool good = true;
   if (address.port == 0) {

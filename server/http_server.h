@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "server/config.h"
 #include "server/http_api.h"
+#include "server/metrics.h"
 
 namespace httplib {
 class Server;
@@ -18,8 +19,9 @@ namespace dimwatch::server {
 // Serves from Start until it is destroyed, on kHttpThreads threads.
 class HttpServer {
  public:
-  // `api` outlives it. UNAVAILABLE if the address cannot be bound.
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const Address& address, HttpApi& api);
+  // `api` and `metrics` outlive it. UNAVAILABLE if the address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const Address& address, HttpApi& api,
+                                                           ServerMetrics& metrics);
   ~HttpServer();
 
   // With the port that was taken.

@@ -8,6 +8,7 @@
 #include "server/convert.h"
 #include "server/errors.h"
 #include "server/log.h"
+#include "server/request_id.h"
 #include "src/base/names.h"
 
 namespace dimwatch::server {
@@ -28,7 +29,10 @@ absl::StatusOr<v1::IngestRequest> Parse(grpc::ByteBuffer& bytes) {
 
 IngestCall::IngestCall(Principal principal, grpc::CallbackServerContext& grpc_context,
                        const IngestContext& context)
-    : Stoppable(std::move(principal)), grpc_context_(grpc_context), context_(context) {}
+    : Stoppable(std::move(principal)),
+      grpc_context_(grpc_context),
+      context_(context),
+      request_id_(RequestIdOf(grpc_context)) {}
 
 IngestCall* IngestCall::Start(grpc::CallbackServerContext& grpc_context,
                               const IngestContext& context) {
@@ -100,6 +104,7 @@ void IngestCall::Greet(const v1::IngestRequest& request) {
     return;
   }
   run_id_ = hello.run_id();
+  project_ = start->view.run.project;
   session_ = std::move(start->session);
   received_ = accepted_ = start->resume_seq;
   durable_ = std::max(durable_, start->resume_seq);
@@ -112,6 +117,8 @@ void IngestCall::Greet(const v1::IngestRequest& request) {
   WriteOn();
   Log(LogLevel::kInfo, "session opened",
       {{"run", run_id_},
+       {"project", project_},
+       {"request", request_id_},
        {"epoch", hello.session_epoch()},
        {"resume_seq", start->resume_seq},
        {"token", principal().name()}});
@@ -165,7 +172,11 @@ void IngestCall::Reject(std::int64_t seq, std::int64_t rows, const absl::Status&
                         std::string field, bool counted) {
   if (!counted) context_.metrics.CountRejectedRows("invalid_argument", rows);
   Log(LogLevel::kDebug, "item rejected",
-      {{"run", run_id_}, {"seq", seq}, {"reason", status.message()}});
+      {{"run", run_id_},
+       {"project", project_},
+       {"request", request_id_},
+       {"seq", seq},
+       {"reason", status.message()}});
   v1::Nack nack;
   nack.set_seq(seq);
   nack.set_code(static_cast<int>(status.code()));
@@ -248,12 +259,24 @@ void IngestCall::OnDone() {
 }
 
 void IngestCall::Close() {
-  if (session_ != nullptr) {
-    session_->Close();
-    Log(LogLevel::kInfo, "session closed", {{"run", run_id_}});
-  }
+  if (session_ != nullptr) session_->Close();
+  LogEnd();
   const std::shared_ptr<IngestCall> self = std::move(self_);
   context_.open.Remove(self);
+}
+
+void IngestCall::LogEnd() {
+  const std::lock_guard lock(mutex_);
+  const bool opened = session_ != nullptr;
+  const auto code =
+      static_cast<absl::StatusCode>(ending_ ? ending_->error_code() : grpc::StatusCode::CANCELLED);
+  Log(opened ? LogLevel::kInfo : LogLevel::kDebug, opened ? "session closed" : "session refused",
+      {{"run", run_id_},
+       {"project", project_},
+       {"request", request_id_},
+       {"token", principal().name()},
+       {"code", absl::StatusCodeToString(code)},
+       {"problem", ending_ ? ending_->error_message() : "the client is gone"}});
 }
 
 void IngestCall::ReadOn() {

@@ -76,6 +76,7 @@ class IngestCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   void Take(v1::IngestRequest request);
   // Closes the session and lets go of this call; after OnDone, when nothing is processed.
   void Close();
+  void LogEnd();
   void Reject(std::int64_t seq, std::int64_t rows, const absl::Status& status, std::string field,
               bool counted);
 
@@ -90,7 +91,9 @@ class IngestCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   std::shared_ptr<IngestCall> self_;  // until Close
   grpc::ByteBuffer read_;             // touched by a read or by Process, never both
   grpc::ByteBuffer write_;
+  const std::string request_id_;
   std::string run_id_;
+  std::string project_;
   std::unique_ptr<IngestSession> session_;  // set once, by Greet
 
   std::mutex mutex_;

@@ -58,7 +58,8 @@ int Main(const std::vector<std::string>& arguments) {
     std::cout << *configured->print;
     return 0;
   }
-  StartLog(configured->config.log_level);
+  StartLog(configured->config.log_level,
+           configured->config.log_format == "json" ? LogFormat::kJson : LogFormat::kText);
   const WallClock clock;
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(configured->config, clock);
   if (!server.ok()) {

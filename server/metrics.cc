@@ -92,7 +92,25 @@ void WriteState(const MonitorStats& stats, Writer& writer) {
   writer.Counter("dimwatch_store_errors_total", "Failed operations of the store.",
                  stats.store_errors);
   writer.Gauge("dimwatch_build_info", "Always 1; what is running is in the labels.", 1,
-               {{"version", std::string(Version())}, {"revision", std::string(Revision())}});
+               {{"version", std::string(Version())},
+                {"revision", std::string(Revision())},
+                {"compiler", std::string(Compiler())},
+                {"grpc", GrpcVersion()}});
+}
+
+void WriteTokens(const std::vector<TokenLife>& tokens, const MetricsPage::Visible& visible,
+                 Writer& writer) {
+  const auto write = [&](const char* name, const char* help, absl::Time TokenLife::*time) {
+    for (const TokenLife& token : tokens) {
+      if (!visible(token.project)) continue;
+      writer.Gauge(name, help, absl::ToUnixSeconds(token.*time),
+                   {{"token", token.id}, {"project", token.project}});
+    }
+  };
+  write("dimwatch_token_creation_timestamp_seconds", "When a token that expires was made.",
+        &TokenLife::create_time);
+  write("dimwatch_token_expiry_timestamp_seconds", "When a token expires.",
+        &TokenLife::expire_time);
 }
 
 }  // namespace
@@ -116,6 +134,10 @@ ServerMetrics::ServerMetrics()
                    .Name("dimwatch_grpc_server_handled_total")
                    .Help("RPCs that ended, by method and status code.")
                    .Register(registry_)),
+      http_requests_(prometheus::BuildCounter()
+                         .Name("dimwatch_http_requests_total")
+                         .Help("HTTP requests answered, by path and status code.")
+                         .Register(registry_)),
       rejected_rows_{{"nonfinite", 0}, {"invalid_argument", 0}} {}
 
 void ServerMetrics::SetEngineCosts(const EngineCosts& costs) {
@@ -141,6 +163,27 @@ void ServerMetrics::SetStoreWasDamaged(bool damaged) {
       .Set(damaged ? 1 : 0);
 }
 
+void ServerMetrics::SetCertificateExpiry(absl::Time expire_time) {
+  prometheus::BuildGauge()
+      .Name("dimwatch_tls_certificate_expiry_timestamp_seconds")
+      .Help("When the certificate in use expires.")
+      .Register(registry_)
+      .Add({})
+      .Set(static_cast<double>(absl::ToUnixSeconds(expire_time)));
+}
+
+void ServerMetrics::SetTokens(const std::vector<Token>& tokens) {
+  std::vector<TokenLife> lives;
+  for (const Token& token : tokens) {
+    if (token.expire_time == absl::InfiniteFuture()) continue;
+    for (const std::string& project : token.projects) {
+      lives.push_back({token.id, project, token.create_time, token.expire_time});
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  tokens_ = std::move(lives);
+}
+
 void ServerMetrics::ObserveEstimate(const EstimateTiming& timing) {
   estimate_duration_
       .Add({{"estimator", std::string(Name(timing.estimator))},
@@ -159,6 +202,15 @@ void ServerMetrics::CountRejectedRows(const std::string& reason, std::int64_t ro
 
 void ServerMetrics::CountHandled(const std::string& method, const std::string& code) {
   handled_.Add({{"grpc_method", method}, {"grpc_code", code}}).Increment();
+}
+
+void ServerMetrics::CountHttpRequest(const std::string& route, int status) {
+  http_requests_.Add({{"path", route}, {"code", absl::StrCat(status)}}).Increment();
+}
+
+std::vector<TokenLife> ServerMetrics::tokens() const {
+  const std::lock_guard lock(mutex_);
+  return tokens_;
 }
 
 std::map<std::string, std::int64_t> ServerMetrics::rejected_rows() const {
@@ -184,6 +236,7 @@ std::string MetricsPage::Text(const Visible& visible) const {
   writer.Gauge("dimwatch_series", "Per-run series on this page.", runs.series);
   writer.Gauge("dimwatch_max_series", "Limit of dimwatch_series; series beyond it are left out.",
                max_series_);
+  WriteTokens(server_.tokens(), visible, writer);
   const prometheus::TextSerializer serializer;
   return absl::StrCat(runs.text, serializer.prometheus::Serializer::Serialize(writer.Take()),
                       serializer.prometheus::Serializer::Serialize(server_.Collect()));

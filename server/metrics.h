@@ -21,9 +21,18 @@
 #include "prometheus/family.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
+#include "src/access/token.h"
 #include "src/monitor/monitor.h"
 
 namespace dimwatch::server {
+
+// From when to when a token is good, in one of its projects; none that is good for ever.
+struct TokenLife {
+  std::string id;
+  std::string project;
+  absl::Time create_time;
+  absl::Time expire_time;
+};
 
 // What the server itself counts and times. Thread-safe; none of it carries a run's name.
 class ServerMetrics : public prometheus::Collectable {
@@ -34,6 +43,9 @@ class ServerMetrics : public prometheus::Collectable {
   void SetEngineCosts(const EngineCosts& costs);
 
   void SetStoreWasDamaged(bool damaged);
+  // Whenever they were read.
+  void SetCertificateExpiry(absl::Time expire_time);
+  void SetTokens(const std::vector<Token>& tokens);
 
   void ObserveEstimate(const EstimateTiming& timing);
   // From the arrival of an item to its durability.
@@ -43,7 +55,11 @@ class ServerMetrics : public prometheus::Collectable {
   // An RPC ended. `method` is one that is served ("GetRun"), `code` a canonical name ("NOT_FOUND").
   void CountHandled(const std::string& method, const std::string& code);
 
+  // `route` is one of few (http_api.h).
+  void CountHttpRequest(const std::string& route, int status);
+
   std::map<std::string, std::int64_t> rejected_rows() const;
+  std::vector<TokenLife> tokens() const;
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
@@ -52,8 +68,10 @@ class ServerMetrics : public prometheus::Collectable {
   prometheus::Histogram& ack_;
   prometheus::Histogram& estimate_queue_;
   prometheus::Family<prometheus::Counter>& handled_;
+  prometheus::Family<prometheus::Counter>& http_requests_;
   mutable std::mutex mutex_;
   std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
+  std::vector<TokenLife> tokens_;                      // guarded by mutex_
 };
 
 // Everything on /metrics. Thread-safe.

@@ -308,6 +308,8 @@ absl::Status QueryHandlers::GetServerInfo(const v1::GetServerInfoRequest& /*requ
   response.set_active_runs(stats.active_runs);
   response.set_active_probes(stats.active_probes);
   response.set_estimate_backlog(stats.estimate_backlog);
+  response.set_compiler(std::string(Compiler()));
+  response.set_grpc_version(GrpcVersion());
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 #include "server/run_service.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/log.h"
 #include "server/unary.h"
 
@@ -15,6 +16,7 @@ grpc::ServerUnaryReactor* RunService::CreateRun(grpc::CallbackServerContext* con
       Log(LogLevel::kInfo, "run created",
           {{"run", request->run().run_id()},
            {"project", request->run().project()},
+           {"request", RequestIdOf(*context)},
            {"token", principal.name()}});
     }
     return status;
@@ -45,7 +47,16 @@ grpc::ServerUnaryReactor* RunService::UpdateRun(grpc::CallbackServerContext* con
         principal.token() == nullptr
             ? context->peer()
             : absl::StrCat("token ", principal.name(), " at ", context->peer());
-    return run_handlers_.UpdateRun(*request, author, *response);
+    const absl::Status status = run_handlers_.UpdateRun(*request, author, *response);
+    if (status.ok()) {
+      Log(LogLevel::kInfo, "run changed",
+          {{"run", request->run().run_id()},
+           {"project", response->run().project()},
+           {"fields", absl::StrJoin(request->update_mask().paths(), ",")},
+           {"request", RequestIdOf(*context)},
+           {"token", principal.name()}});
+    }
+    return status;
   });
 }
 
@@ -57,7 +68,10 @@ grpc::ServerUnaryReactor* RunService::FinishRun(grpc::CallbackServerContext* con
         run_handlers_.FinishRun(*request, *response, [=](const absl::Status& status) {
           if (status.ok()) {
             Log(LogLevel::kInfo, "run finished",
-                {{"run", request->run_id()}, {"token", principal.name()}});
+                {{"run", request->run_id()},
+                 {"project", response->run().project()},
+                 {"request", RequestIdOf(*context)},
+                 {"token", principal.name()}});
           }
           done(status);
         });
@@ -68,10 +82,14 @@ grpc::ServerUnaryReactor* RunService::DeleteRun(grpc::CallbackServerContext* con
                                                 const v1::DeleteRunRequest* request,
                                                 v1::DeleteRunResponse* response) {
   return RunUnary(context, unary_, *request, [=, this](const Principal& principal) {
+    const std::string project = unary_.access.ProjectOf(request->run_id()).value_or("");
     const absl::Status status = run_handlers_.DeleteRun(*request, *response);
     if (status.ok()) {
       Log(LogLevel::kInfo, "run deleted",
-          {{"run", request->run_id()}, {"token", principal.name()}});
+          {{"run", request->run_id()},
+           {"project", project},
+           {"request", RequestIdOf(*context)},
+           {"token", principal.name()}});
     }
     return status;
   });

@@ -11,6 +11,7 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/admin_service.h"
 #include "server/data_folder.h"
 #include "server/engine_costs.h"
 #include "server/estimator_service.h"
@@ -19,6 +20,7 @@
 #include "server/limits.h"
 #include "server/log.h"
 #include "server/query_service.h"
+#include "server/request_id.h"
 #include "server/rpc_counter.h"
 #include "server/run_service.h"
 #include "server/stoppable.h"
@@ -48,6 +50,7 @@ struct Server::Parts {
   std::optional<IngestService> ingest_service;
   std::optional<QueryService> query_service;
   std::optional<EstimatorService> estimator_service;
+  std::optional<AdminService> admin_service;
   std::unique_ptr<Tls> tls;  // null: plain text
   std::unique_ptr<grpc::Server> grpc;
   Address grpc_address;
@@ -134,8 +137,9 @@ void SetLimits(const Config& config, grpc::ServerBuilder& builder) {
 
 void SetHealth(grpc::Server& server, bool serving) {
   grpc::HealthCheckServiceInterface* health = server.GetHealthCheckService();
-  for (const char* service : {"dimwatch.v1.RunService", "dimwatch.v1.IngestService",
-                              "dimwatch.v1.QueryService", "dimwatch.v1.EstimatorService"}) {
+  for (const char* service :
+       {"dimwatch.v1.RunService", "dimwatch.v1.IngestService", "dimwatch.v1.QueryService",
+        "dimwatch.v1.EstimatorService", "dimwatch.v1.AdminService"}) {
     health->SetServingStatus(service, serving);
   }
   health->SetServingStatus(serving);
@@ -182,6 +186,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   p.ingest_service.emplace(IngestContext{*p.monitor, *p.handlers, p.metrics, clock,
                                          config.max_batch_bytes, *p.access, p.streams});
   p.query_service.emplace(*p.queries, *p.monitor, unary, p.streams);
+  p.admin_service.emplace(unary);
   p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock, costs, *p.access, p.streams);
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   server->SetProjects(config);
@@ -199,12 +204,14 @@ absl::Status Server::Listen(const Config& config) {
   grpc::ServerBuilder builder;
   SetLimits(config, builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<RequestIds>());
   interceptors.push_back(std::make_unique<RpcCounter>(p.metrics));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   builder.RegisterService(&*p.run_service);
   builder.RegisterService(&*p.ingest_service);
   builder.RegisterService(&*p.query_service);
   builder.RegisterService(&*p.estimator_service);
+  builder.RegisterService(&*p.admin_service);
   const absl::StatusOr<Address> listen = ParseAddress("--listen", config.listen);
   const absl::StatusOr<Address> http = ParseAddress("--http", config.http);
   if (!listen.ok()) return listen.status();
@@ -215,6 +222,7 @@ absl::Status Server::Listen(const Config& config) {
     absl::StatusOr<std::unique_ptr<Tls>> tls = Tls::Open(config.tls, p.clock->Now());
     if (!tls.ok()) return tls.status();
     p.tls = *std::move(tls);
+    p.metrics.SetCertificateExpiry(p.tls->expire_time());
     credentials = p.tls->Credentials();
   }
   builder.AddListeningPort(ToString(*listen), credentials, &p.grpc_address.port);
@@ -224,7 +232,7 @@ absl::Status Server::Listen(const Config& config) {
         absl::StrCat("cannot listen on --listen ", config.listen,
                      "; is the port in use, the address this machine's?"));
   }
-  absl::StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::Start(*http, *p.api);
+  absl::StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::Start(*http, *p.api, p.metrics);
   if (!started.ok()) return started.status();
   p.http = *std::move(started);
   SetHealth(*p.grpc, true);
@@ -251,6 +259,7 @@ absl::StatusOr<std::size_t> Server::ReadTokensAgain() {
   absl::StatusOr<std::vector<Token>> tokens = ReadTokens(p.tokens);
   if (!tokens.ok()) return tokens.status();
   const std::size_t count = tokens->size();
+  p.metrics.SetTokens(*tokens);
   p.access->SetTokens(*std::move(tokens));
   p.streams.Recheck(*p.access);
   return count;
@@ -265,6 +274,7 @@ void Server::ReloadSecrets() {
   }
   if (p.tls != nullptr) {
     const absl::Status status = p.tls->Reload(p.clock->Now());
+    p.metrics.SetCertificateExpiry(p.tls->expire_time());
     Log(status.ok() ? LogLevel::kInfo : LogLevel::kError, "certificates read again",
         {{"expires",
           absl::FormatTime(absl::RFC3339_sec, p.tls->expire_time(), absl::UTCTimeZone())},

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -11,7 +12,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/access.h"
 #include "server/errors.h"
-#include "server/log.h"
+#include "server/request_id.h"
 #include "src/base/thread_pool.h"
 
 namespace dimwatch::server {
@@ -22,6 +23,21 @@ struct UnaryContext {
   const Access& access;
 };
 
+// Ends a unary RPC, and says so in the log. Copies are of the same RPC; one of them ends it.
+class UnaryEnd {
+ public:
+  UnaryEnd(grpc::ServerUnaryReactor& reactor, const grpc::CallbackServerContext& context,
+           const google::protobuf::Message& request);
+  void Finish(const Principal& principal, const absl::Status& status) const;
+  // By a bug of ours, which the caller is not told.
+  void Fail(const Principal& principal, const std::exception& error) const;
+
+ private:
+  grpc::ServerUnaryReactor& reactor_;
+  const google::protobuf::Message& request_;
+  std::string request_id_;
+};
+
 // Where the request is allowed, calls `handler` (void(const Principal&, std::function<void(const
 // absl::Status&)> done)) on a handler's thread, and finishes the RPC with what `done` is told.
 template <typename Handler>
@@ -30,27 +46,21 @@ grpc::ServerUnaryReactor* RunUnaryUntilDone(grpc::CallbackServerContext* grpc_co
                                             const google::protobuf::Message& request,
                                             Handler handler) {
   grpc::ServerUnaryReactor* reactor = grpc_context->DefaultReactor();
-  absl::StatusOr<Principal> principal = context.access.Authenticate(*grpc_context);
-  if (!principal.ok()) {
-    reactor->Finish(ToGrpcStatus(principal.status()));
+  const UnaryEnd end(*reactor, *grpc_context, request);
+  absl::StatusOr<Principal> caller = context.access.Authenticate(*grpc_context);
+  if (!caller.ok()) {
+    end.Finish(Principal(), caller.status());
     return reactor;
   }
-  const auto run = [reactor, &request, &access = context.access, principal = *std::move(principal),
-                    handler = std::move(handler)] {
-    const absl::Status allowed = access.Authorize(principal, request);
-    if (!allowed.ok()) {
-      reactor->Finish(ToGrpcStatus(allowed));
-      return;
-    }
-    handler(principal,
-            [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
-  };
-  context.handlers.Submit([reactor, run = std::move(run)] {
+  context.handlers.Submit([end, &request, &access = context.access, principal = *std::move(caller),
+                           handler = std::move(handler)] {
     try {
-      run();
+      const absl::Status allowed = access.Authorize(principal, request);
+      if (!allowed.ok()) return end.Finish(principal, allowed);
+      handler(principal,
+              [end, principal](const absl::Status& status) { end.Finish(principal, status); });
     } catch (const std::exception& error) {
-      Log(LogLevel::kError, "a handler failed", {{"error", error.what()}});
-      reactor->Finish({grpc::StatusCode::INTERNAL, "the server failed; its log says more"});
+      end.Fail(principal, error);
     }
   });
   return reactor;

@@ -4,21 +4,23 @@
 
 #include "server/errors.h"
 #include "server/limits.h"
+#include "server/request_id.h"
 
 namespace dimwatch::server {
 
-WatchCall::WatchCall(Principal principal, const v1::WatchRunRequest& request,
-                     const WatchContext& context)
+WatchCall::WatchCall(Principal principal, std::string request_id,
+                     const v1::WatchRunRequest& request, const WatchContext& context)
     : Stoppable(std::move(principal)),
       context_(context),
       request_(request),
+      request_id_(std::move(request_id)),
       cursor_(request.after_cursor()) {}
 
 WatchCall* WatchCall::Start(const grpc::CallbackServerContext& grpc_context,
                             const v1::WatchRunRequest& request, const WatchContext& context) {
   absl::StatusOr<Principal> principal = context.access.Authenticate(grpc_context);
-  std::shared_ptr<WatchCall> call(
-      new WatchCall(principal.ok() ? *principal : Principal(), request, context));
+  std::shared_ptr<WatchCall> call(new WatchCall(principal.ok() ? *principal : Principal(),
+                                                RequestIdOf(grpc_context), request, context));
   call->self_ = call;
   context.open.Add(call);
   if (principal.ok()) {
@@ -136,6 +138,7 @@ void WatchCall::Revoke(const absl::Status& why) {
 void WatchCall::FinishOnce(absl::Status why) {
   if (finished_) return;
   finished_ = true;
+  LogHandled(request_id_, principal(), request_, why);
   Finish(ToGrpcStatus(why));
 }
 

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -49,7 +50,8 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchRunResponse>,
   void OnDone() override;
 
  private:
-  WatchCall(Principal principal, const v1::WatchRunRequest& request, const WatchContext& context);
+  WatchCall(Principal principal, std::string request_id, const v1::WatchRunRequest& request,
+            const WatchContext& context);
 
   // Subscribes and reads the first page; on a handler's thread.
   void Begin();
@@ -64,6 +66,7 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::WatchRunResponse>,
 
   const WatchContext context_;
   const v1::WatchRunRequest request_;
+  const std::string request_id_;
   std::shared_ptr<WatchCall> self_;  // until OnDone
 
   std::mutex mutex_;

@@ -1,12 +1,15 @@
-// dimwatch finish, dimwatch delete.
+// dimwatch finish, dimwatch delete, dimwatch log-level.
 #include <cstdio>
 #include <memory>
 #include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/strip.h"
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/json.h"
 #include "client/cli/text.h"
+#include "dimwatch/v1/admin.grpc.pb.h"
 
 namespace dimwatch::cli {
 namespace {
@@ -55,7 +58,41 @@ absl::Status RunDelete(const DeleteOptions& options) {
       .status();
 }
 
+struct LogLevelOptions {
+  ServerOptions server;
+  std::string level;
+};
+
+absl::Status RunLogLevel(const LogLevelOptions& options) {
+  const absl::StatusOr<Server> connected = Connect(options.server);
+  if (!connected.ok()) return connected.status();
+  v1::SetLogLevelRequest request;
+  v1::LogLevel level = v1::LOG_LEVEL_UNSPECIFIED;
+  v1::LogLevel_Parse("LOG_LEVEL_" + absl::AsciiStrToUpper(options.level), &level);
+  request.set_level(level);
+  const std::unique_ptr<v1::AdminService::Stub> admin =
+      v1::AdminService::NewStub(connected->channel);
+  const auto response = Call(*connected, *admin, &v1::AdminService::Stub::SetLogLevel, request, "");
+  if (!response.ok()) return response.status();
+  const std::string before = v1::LogLevel_Name(response->previous_level());
+  std::printf("%s; it was %s\n", options.level.c_str(),
+              absl::AsciiStrToLower(absl::StripPrefix(before, "LOG_LEVEL_")).c_str());
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+void AddLogLevelCommand(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<LogLevelOptions>();
+  CLI::App* command = app.add_subcommand(
+      "log-level",
+      "Change what the server logs, until it is started again or reads its file again");
+  command->add_option("level", options->level)
+      ->required()
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  AddServerOptions(*command, options->server);
+  command->callback([options, &action] { action = [options] { return RunLogLevel(*options); }; });
+}
 
 void AddFinishCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<FinishOptions>();

@@ -31,6 +31,7 @@ void AddExportCommand(CLI::App& app, Action& action);
 void AddSetCommand(CLI::App& app, Action& action);
 void AddFinishCommand(CLI::App& app, Action& action);
 void AddDeleteCommand(CLI::App& app, Action& action);
+void AddLogLevelCommand(CLI::App& app, Action& action);
 void AddBenchCommand(CLI::App& app, Action& action);
 
 }  // namespace dimwatch::cli

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   dimwatch::cli::AddSetCommand(app, action);
   dimwatch::cli::AddFinishCommand(app, action);
   dimwatch::cli::AddDeleteCommand(app, action);
+  dimwatch::cli::AddLogLevelCommand(app, action);
   dimwatch::cli::AddBackupCommand(app, action);
   dimwatch::cli::AddBenchCommand(app, action);
   dimwatch::cli::AddTokenCommand(app, action);

@@ -3,9 +3,12 @@ receiver through Prometheus and Alertmanager, and resolves. Everything is the re
 project's own configuration; only times are shorter (`quicken`, `quick_alertmanager`)."""
 
 import contextlib
+import datetime
+import json
 import re
 import resource
 import shutil
+import signal
 import subprocess
 
 import numpy
@@ -20,6 +23,7 @@ from observability import (
     rules,
     write_trace,
 )
+from testing_support.certificates import Authority
 from testing_support.damage import spoil_database
 from testing_support.processes import BUILD, Server, wait_until
 
@@ -68,22 +72,42 @@ def traces(folder):
 
 
 class Stage:
-    """One receiver, one Alertmanager, one Prometheus, and three servers: `runs`, which many jobs
-    use; `small`, whose metrics page holds 40 series; `slow`, which estimates on one thread."""
+    """One receiver, one Alertmanager, one Prometheus, and four servers: `runs`, which many jobs
+    use; `small`, whose metrics page holds 40 series; `slow`, which estimates on one thread;
+    `secured`, with TLS and tokens."""
 
     def __init__(self, folder, stack):
         self.folder, self._enter = folder, stack.enter_context
         self.webhook = self._enter(Webhook())
         edit = quick_alertmanager(self.webhook.url)
         self.alertmanager = self._enter(Alertmanager(folder, edit))
-        self._options = {"runs": [], "small": ["--max-series", "40"], "slow": ["--threads", "1"]}
+        self.authority = Authority(folder)
+        certificate, key = self.authority.sign("server")  # for a day
+        self.tokens = folder / "tokens.json"
+        self.token("--scope", "admin", "--all-projects")
+        scraping = self.token("--scope", "read", "--all-projects", "--expires", "never")
+        self._options = {
+            "runs": [],
+            "small": ["--max-series", "40"],
+            "slow": ["--threads", "1"],
+            "secured": ["--tokens", self.tokens, "--tls-certificate", certificate, "--tls-key", key],
+        }
         self.servers = {name: self._serve(name) for name in self._options}
         targets = [server.http for server in self.servers.values()]
         self.prometheus = self._enter(
-            Prometheus(folder, targets, self.alertmanager.address, quicken)
+            Prometheus(folder, targets, self.alertmanager.address, quicken, scraping)
         )
         self.traces = traces(folder)
         self.jobs = {}
+
+    def token(self, *words):
+        """Makes one."""
+        command = [BUILD / "bin/dimwatch", "token", "make", "--tokens", self.tokens, *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        return done.stdout.strip()
+
+    def reload(self, name):
+        self.servers[name].process.send_signal(signal.SIGHUP)
 
     def _serve(self, name, **ports):
         folder = self.folder / name
@@ -261,6 +285,27 @@ def test_a_full_disk_is_told_and_loses_nothing(stage):
     stage.resolves(found)
 
 
+def test_a_certificate_and_a_token_that_expire_are_told_until_they_are_renewed(stage):
+    certificate = stage.arrives("DimwatchCertificateExpires", **stage.instance("secured"))
+    assert re.search(r"^It expires in 23h \d+m", certificate["annotations"]["description"])
+    assert stage.webhook.find("firing", alertname="DimwatchTokenExpires") == []
+    kept = json.loads(stage.tokens.read_text())
+    [token] = [token for token in kept["tokens"] if "expire_time" in token]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    for name, days in (("create_time", -10), ("expire_time", 5)):
+        token[name] = (now + datetime.timedelta(days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stage.tokens.write_text(json.dumps(kept))
+    stage.authority.sign("server", days=30)
+    stage.reload("secured")
+    stage.resolves(certificate)
+    found = stage.arrives("DimwatchTokenExpires", token=token["id"])
+    assert re.search(r"expires in 4d 23h 59m", found["annotations"]["description"])
+    revoke = [BUILD / "bin/dimwatch", "token", "revoke", "--tokens", stage.tokens, token["id"]]
+    subprocess.run(revoke, check=True, capture_output=True, timeout=60)
+    stage.reload("secured")
+    stage.resolves(found)
+
+
 def test_damage_found_at_a_start_is_told_until_it_is_gone(stage):
     stage.job("its log is lost", "sound", "small", "small", until=0, heartbeat=3600)
     run = stage.run("its log is lost")
@@ -320,6 +365,8 @@ def test_nothing_else_was_ever_told(stage):
         ("DimwatchStoreErrors", stage.servers["small"].http),
         ("DimwatchStoreWasDamaged", stage.servers["small"].http),
         ("DimwatchRunsDamaged", stage.servers["small"].http),
+        ("DimwatchCertificateExpires", stage.servers["secured"].http),
+        ("DimwatchTokenExpires", stage.servers["secured"].http),
         ("DimwatchEstimateBacklog", stage.servers["slow"].http),
         ("DimwatchTargetDown", stage.servers["slow"].http),
     }

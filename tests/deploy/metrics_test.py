@@ -7,7 +7,8 @@ import urllib.request
 
 import pytest
 from observability import DASHBOARDS, DEPLOY, METRIC
-from testing_support.processes import BUILD, ROOT, wait_until
+from testing_support.certificates import Authority
+from testing_support.processes import BUILD, ROOT, Server, wait_until
 
 DOCUMENT = ROOT / "docs/metrics.md"
 # Labels of all metrics of a section, which its tables do not repeat.
@@ -63,8 +64,23 @@ run.finish()
 """
 
 
+def secured_page(folder):
+    """What a server with TLS and a token that expires exports besides."""
+    certificate, key = Authority(folder).sign("server")
+    make = [BUILD / "bin/dimwatch", "token", "make", "--tokens", folder / "tokens.json"]
+    made = subprocess.run(
+        [*make, "--project", "p", "--scope", "read"], check=True, capture_output=True, text=True
+    )
+    options = ["--tokens", folder / "tokens.json", "--tls-certificate", certificate, "--tls-key", key]
+    with Server(folder, *options) as server:
+        bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        request = urllib.request.Request(f"http://{server.http}/metrics", headers=bearer)
+        with urllib.request.urlopen(request) as response:
+            return exported(response.read().decode())
+
+
 @pytest.fixture(scope="module")
-def page(observed):
+def page(observed, tmp_path_factory):
     subprocess.run(
         ["/usr/bin/python3", "-c", PROFILED_JOB, observed.server.grpc],
         env={**os.environ, "PYTHONPATH": str(BUILD / "python")},
@@ -79,7 +95,7 @@ def page(observed):
         return "dimwatch_lid_scale" in pages[-1]
 
     wait_until("the profile is exported", profiled, 30)
-    return pages[-1]
+    return {**secured_page(tmp_path_factory.mktemp("secured")), **pages[-1]}
 
 
 def test_the_document_lists_exactly_what_is_exported(page):

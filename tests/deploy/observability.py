@@ -56,13 +56,17 @@ def quicken(groups):
 
 class Prometheus(Program):
     """Prometheus with deploy/prometheus, scraping servers every second. `edit` changes the groups of
-    rules in place."""
+    rules in place; `token` is shown to the servers."""
 
-    def __init__(self, folder, targets, alertmanager="127.0.0.1:9", edit=lambda groups: None):
+    def __init__(
+        self, folder, targets, alertmanager="127.0.0.1:9", edit=lambda groups: None, token=None
+    ):
         config = Path(folder) / "prometheus"
         shutil.copytree(DEPLOY / "prometheus", config)
         settings = yaml.safe_load((config / "prometheus.yml").read_text())
         settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        if token:
+            settings["scrape_configs"][0]["authorization"] = {"credentials": token}
         (config / "prometheus.yml").write_text(yaml.safe_dump(settings))
         for name, addresses in (("dimwatch", targets), ("alertmanager", [alertmanager])):
             (config / f"targets/{name}.yml").write_text(yaml.safe_dump([{"targets": addresses}]))

@@ -203,6 +203,7 @@ TEST(ConfigTest, VersionNamesTheProgram) {
   const absl::StatusOr<Configured> configured = With({"--version"});
   ASSERT_TRUE(configured.ok() && configured->print);
   EXPECT_THAT(*configured->print, HasSubstr("dimwatch-server 0."));
+  EXPECT_THAT(*configured->print, HasSubstr(", gRPC 1."));
 }
 
 }  // namespace

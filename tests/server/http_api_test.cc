@@ -50,6 +50,19 @@ TEST(HttpApiTest, BadParametersAreRefusedByName) {
   EXPECT_FALSE(FillRequest({{"\xff", "a"}}, runs).ok());
 }
 
+TEST(HttpApiTest, ThereAreFewRoutesWhateverIsAskedFor) {
+  for (const std::string path : {"/", "/metrics", "/healthz", "/readyz", "/api/v1/runs",
+                                 "/api/v1/compare", "/api/v1/server"}) {
+    EXPECT_EQ(RouteOf(path), path);
+  }
+  EXPECT_EQ(RouteOf("/api/v1/runs/a%2Fb"), "/api/v1/runs/{id}");
+  EXPECT_EQ(RouteOf("/api/v1/runs/a/layers"), "/api/v1/runs/{id}/layers");
+  for (const std::string path :
+       {"", "x", "/api/v1/runs/", "/api/v1/runs/a/b", "/api/v1/runs/a/layers/c", "/api/v1/run"}) {
+    EXPECT_EQ(RouteOf(path), "other") << path;
+  }
+}
+
 TEST(HttpApiTest, ErrorsAreJsonWithTheMatchingStatus) {
   const HttpReply reply = ErrorReply(absl::NotFoundError("run \"x\"\n\xff"));
   EXPECT_EQ(reply.status, 404);

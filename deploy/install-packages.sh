@@ -41,7 +41,8 @@ packages_of() {
       echo python3-torch python3-sklearn python3-matplotlib prometheus ;;
     test) packages_of quickstart
       echo ccache libgtest-dev libgmock-dev libbenchmark-dev python3-pytest python3-yaml shellcheck \
-        prometheus-alertmanager procps tmux openssl systemd iproute2 haproxy ;;
+        prometheus-alertmanager procps tmux openssl systemd systemd-container iproute2 \
+        haproxy ;;
     bench) echo libfaiss-dev libopenblas-dev ;;
     lint) echo clang-format-14 clang-tidy-14 ;;
     fuzz) echo clang-14 libclang-rt-14-dev ;;

@@ -7,7 +7,7 @@ namespace dimwatch::client_internal {
 namespace {
 
 // What an item costs beside its data: the message, its strings and its place in the queue.
-constexpr std::int64_t kItemOverhead = 256;
+constexpr std::int64_t kItemOverhead = 384;
 
 std::int64_t RowsOf(const v1::IngestRequest& item) {
   return item.has_samples() ? item.samples().rows() : 0;

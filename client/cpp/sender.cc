@@ -1,9 +1,11 @@
 #include "client/cpp/sender.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -25,6 +27,12 @@ grpc::ChannelArguments ChannelArguments() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   return arguments;
+}
+
+// gRPC writes lines to stderr at every connection to a server that talks nonsense; we warn once.
+void SilenceGrpc() {
+  if (std::getenv("GRPC_VERBOSITY") != nullptr) return;
+  gpr_set_log_verbosity(static_cast<gpr_log_severity>(GPR_LOG_SEVERITY_ERROR + 1));
 }
 
 bool IsFinal(grpc::StatusCode code, bool welcomed) {
@@ -60,6 +68,7 @@ Sender::Sender(client_internal::Endpoint endpoint, v1::Run run, std::int64_t que
       on_warning_(std::move(on_warning)),
       run_(std::move(run)),
       queue_(queue_bytes) {
+  SilenceGrpc();
   std::string problem;
   channel_ = client_internal::OpenChannel(endpoint_, ChannelArguments(), problem);
   if (channel_ == nullptr) {
@@ -118,6 +127,10 @@ void Sender::LogSamples(v1::IngestRequest batch, const void* data, std::int64_t 
   const std::int64_t kept_bytes = dropped == 0 ? bytes : bytes / rows;
   batch.mutable_samples()->set_data(data, static_cast<std::size_t>(kept_bytes));
   const std::lock_guard lock(mutex_);
+  if (!LiveLocked()) {  // ended while the data was copied
+    stats_.rows_dropped += batch.samples().rows();
+    return;
+  }
   queue_.Push(std::move(batch), reserved);
   wake_.notify_all();
 }

@@ -149,10 +149,15 @@ client_internal::SendQueue::Item Sender::AwaitItem() {
 void Sender::NumberWaiting(std::unique_lock<std::mutex>& lock) {
   const std::unique_ptr<v1::IngestRequest> item = queue_.TakeWaiting();
   const std::int64_t max_bytes = max_batch_bytes_;
+  const std::int64_t rows = item->samples().rows();
   lock.unlock();
   std::vector<v1::IngestRequest> parts = client_internal::SplitBatch(std::move(*item), max_bytes);
   lock.lock();
-  if (LiveLocked()) queue_.Number(std::move(parts));
+  if (LiveLocked()) {
+    queue_.Number(std::move(parts));
+  } else {  // given up meanwhile, with all that was in the queue
+    stats_.rows_dropped += rows;
+  }
 }
 
 void Sender::ReadEvents(Stream& stream) {

@@ -1,6 +1,7 @@
 #include "client/cpp/send_queue.h"
 
 #include <gmock/gmock.h>
+#include <malloc.h>
 
 #include <string>
 #include <utility>
@@ -123,6 +124,35 @@ TEST(SendQueueTest, AStepDroppedAsAWholeDoesNotMarkTheNextOne) {
   queue.Push(Batch(8, 1), 0);
   NumberAll(queue);
   EXPECT_EQ(queue.NextUnsent()->samples().dropped_rows(), 0);
+}
+
+// Of what the allocator gave out.
+std::int64_t AllocatedBytes() { return static_cast<std::int64_t>(mallinfo2().uordblks); }
+
+TEST(SendQueueTest, SmallItemsTakeNoMoreMemoryThanIsCounted) {
+  SendQueue queue(std::int64_t{1} << 40);
+  std::int64_t before = AllocatedBytes();
+  for (int step = 0; step < 5000; ++step) {
+    v1::IngestRequest batch = Batch(step, 3);
+    const std::int64_t bytes = SendQueue::BytesOf(batch);
+    ASSERT_TRUE(queue.Reserve(bytes));
+    queue.Push(std::move(batch), bytes);
+  }
+  EXPECT_LE(AllocatedBytes() - before, queue.bytes());
+  NumberAll(queue);
+  EXPECT_LE(AllocatedBytes() - before, queue.bytes());
+  queue.Clear();
+  before = AllocatedBytes();
+  for (int step = 0; step < 5000; ++step) {
+    v1::IngestRequest item;
+    for (const char* name : {"train/loss", "train/accuracy", "validation/a-name-that-is-longer"}) {
+      (*item.mutable_scalars()->mutable_values())[name] = step;
+    }
+    const std::int64_t bytes = SendQueue::BytesOf(item);
+    ASSERT_TRUE(queue.Reserve(bytes));
+    queue.Push(std::move(item), bytes);
+  }
+  EXPECT_LE(AllocatedBytes() - before, queue.bytes());
 }
 
 TEST(SplitBatchTest, PartsAreTheWholeAndOnlyTheLastEndsTheSnapshot) {

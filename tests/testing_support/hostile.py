@@ -112,7 +112,11 @@ class Garbage(_Listening):
         kinds = [self._noise, self._http1, self._frames, self._headers, self._endless,
                  self._nothing]
         connection.recv(24)  # the client's preface
-        for piece in kinds[number % len(kinds)](random_):
+        kind = kinds[number % len(kinds)]
+        if kind == self._headers:  # as the answer to a call
+            connection.sendall(_PREFACE)
+            connection.recv(200, socket.MSG_WAITALL)
+        for piece in kind(random_):
             connection.sendall(piece)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(1 << 16):
@@ -135,9 +139,8 @@ class Garbage(_Listening):
                          payload)
 
     @staticmethod
-    def _headers(random_):
-        yield _PREFACE
-        yield _frame(type=1, flags=4, stream=1, payload=random_.randbytes(300))
+    def _headers(_):
+        yield _frame(type=1, flags=4, stream=1, payload=b"\x08\x01x")  # ":status: x"
 
     @staticmethod
     def _endless(random_):

@@ -1,6 +1,7 @@
 """A network that can be cut: a server and a job in network namespaces of their own, with one wire
 between them. Needs root and Debian's iproute2."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from testing_support.processes import Server
 _SERVER, _JOB = "10.99.0.1", "10.99.0.2"
 
 
+@functools.cache
 def why_not():
     """Why there can be no such network here; None if there can."""
     if os.geteuid() != 0:

@@ -19,6 +19,7 @@
 //     has them durably, and sent again over a new connection. The run is created when the server
 //     comes up.
 //  4. In a forked child every call does nothing.
+//  5. Nothing is printed: gRPC's own log is off unless GRPC_VERBOSITY is set.
 #pragma once
 
 #include <chrono>

@@ -8,6 +8,7 @@
 #include "server/errors.h"
 #include "server/limits.h"
 #include "server/request_id.h"
+#include "src/base/quota_error.h"
 
 namespace dimwatch::server {
 
@@ -39,8 +40,7 @@ absl::Status CloudBuilder::Add(const v1::EstimateCloudRequest& request) {
   if (bytes > kMaxCloudBytes) {
     return QuotaExceeded("max_cloud_bytes",
                          absl::StrCat(bytes, " bytes as float32; at most ", kMaxCloudBytes,
-                                      " are allowed for one cloud"),
-                         absl::ZeroDuration());
+                                      " are allowed for one cloud"));
   }
   dim_ = dim;
   const std::size_t before = rows_.size();

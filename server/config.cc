@@ -53,6 +53,14 @@ void AddOptions(CLI::App& app, Config& config) {
   app.add_option("--max-window-bytes", config.max_window_bytes,
                  "Per probe: samples kept in memory, with lists and graphs of them")
       ->check(CLI::Range(kMiB, 1024 * 1024 * kMiB));
+  app.add_option("--max-memory-bytes", config.max_memory_bytes,
+                 "Windows and queues of all runs: beyond this batches are refused; 0: half of the "
+                 "machine's memory")
+      ->check(CLI::Range(std::int64_t{0}, 1024 * 1024 * kMiB));
+  app.add_option("--soft-memory-bytes", config.soft_memory_bytes,
+                 "Beyond this estimates are averaged over fewer points, and jobs wait for their "
+                 "queues; 0: three quarters of max-memory-bytes")
+      ->check(CLI::Range(std::int64_t{0}, 1024 * 1024 * kMiB));
   app.add_option("--max-runs", config.max_runs, "Runs that have not ended")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}));
   app.add_option("--max-probes", config.max_probes, "Probes of one run")
@@ -121,10 +129,19 @@ absl::Status ReadSetting(CLI::App& app, const std::string& file, const std::stri
   return Offer(*option, source, *value);
 }
 
-absl::Status ReadProjects(const std::string& file, const toml::node& node, Projects& projects) {
+std::string JsonOf(const toml::node* node) {
   std::ostringstream json;
-  if (node.is_table()) json << toml::json_formatter{*node.as_table()};
-  absl::StatusOr<Projects> read = ParseProjects(json.str());
+  if (node != nullptr && node->is_table()) json << toml::json_formatter{*node->as_table()};
+  return json.str();
+}
+
+// The tables [projects...] and [quota].
+absl::Status ReadProjects(const std::string& file, const toml::table& table, Projects& projects) {
+  const toml::node* all = table.get("quota");
+  const toml::node* each = table.get("projects");
+  if (all == nullptr && each == nullptr) return absl::OkStatus();
+  absl::StatusOr<Projects> read =
+      ParseProjects(each == nullptr ? "{}" : JsonOf(each), all == nullptr ? "{}" : JsonOf(all));
   if (read.ok()) {
     projects = *std::move(read);
     return absl::OkStatus();
@@ -137,22 +154,17 @@ absl::Status ReadFile(CLI::App& app, Config& config) {
   try {
     const toml::table table = toml::parse_file(file);
     for (const auto& [key, node] : table) {
-      if (key.str() == "projects") {
-        if (absl::Status status = ReadProjects(file, node, config.projects); !status.ok()) {
-          return status;
-        }
-        continue;
-      }
+      if (key.str() == "projects" || key.str() == "quota") continue;
       if (absl::Status status = ReadSetting(app, file, std::string(key.str()), node);
           !status.ok()) {
         return status;
       }
     }
+    return ReadProjects(file, table, config.projects);
   } catch (const toml::parse_error& error) {
     return absl::InvalidArgumentError(absl::StrCat(file, ", line ", error.source().begin.line, ": ",
                                                    std::string(error.description())));
   }
-  return absl::OkStatus();
 }
 
 // Also the names that only ever resolve to this machine.

@@ -33,6 +33,8 @@ struct Config {
   std::int64_t max_batch_bytes = 16 << 20;
   std::int64_t max_queue_bytes = 64 << 20;  // per run
   std::int64_t max_window_bytes = 1 << 30;  // per probe, decoded
+  std::int64_t max_memory_bytes = 0;        // windows and queues; 0: half of the machine's
+  std::int64_t soft_memory_bytes = 0;       // 0: three quarters of max_memory_bytes
   std::int64_t max_runs = 1000;             // not ended
   std::int64_t max_probes = 64;             // per run
   std::int64_t max_series = 100'000;        // per-run series on /metrics
@@ -51,7 +53,7 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 
 // Every option --some-name is also DIMWATCH_SOME_NAME and some-name (or some_name) at the top level
 // of the TOML file, which may also have tables [projects.NAME.signals] and [projects.NAME.policy],
-// and retention_days in [projects.NAME].
+// [projects.NAME.quota] and [quota] for all projects, and retention_days in [projects.NAME].
 // INVALID_ARGUMENT says which option of which source was wrong and why.
 absl::StatusOr<Configured> Configure(const std::vector<std::string>& arguments,
                                      const Environment& environment);

@@ -231,6 +231,7 @@ v1::Estimate ToProto(const EstimateRecord& record) {
   out.set_step(record.step.value);
   out.set_complete(record.complete);
   out.set_incomplete_reason(record.incomplete_reason);
+  out.set_subsampled_reason(record.subsampled_reason);
   out.set_window_fill(record.window_fill);
   if (record.rolling_mean) out.set_rolling_mean(*record.rolling_mean);
   if (record.paired_change) out.set_paired_change(*record.paired_change);

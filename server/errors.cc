@@ -5,17 +5,13 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/text.h"
+#include "src/base/quota_error.h"
 
 namespace dimwatch::server {
 namespace {
 
 // Keys of absl::Status payloads.
 constexpr absl::string_view kField = "dimwatch/field";
-constexpr absl::string_view kQuota = "dimwatch/quota";
-constexpr absl::string_view kRetryMilliseconds = "dimwatch/retry-milliseconds";
-
-// RESOURCE_EXHAUSTED from the core (too many runs, a full disk) does not go away in a moment.
-constexpr std::int64_t kDefaultRetryMilliseconds = 30'000;
 
 std::string Payload(const absl::Status& status, absl::string_view key) {
   const auto value = status.GetPayload(key);
@@ -33,15 +29,14 @@ void AddBadRequest(const absl::Status& status, google::rpc::Status& out) {
 void AddQuota(const absl::Status& status, google::rpc::Status& out) {
   google::rpc::QuotaFailure quota;
   auto* violation = quota.add_violations();
-  violation->set_subject(Payload(status, kQuota));
+  violation->set_subject(QuotaOf(status));
   violation->set_description(out.message());
   out.add_details()->PackFrom(quota);
 
-  const std::string text = Payload(status, kRetryMilliseconds);
-  const std::int64_t milliseconds = text.empty() ? kDefaultRetryMilliseconds : std::stoll(text);
+  const std::optional<absl::Duration> delay = RetryOf(status);
+  if (!delay) return;
   google::rpc::RetryInfo retry;
-  retry.mutable_retry_delay()->set_seconds(milliseconds / 1000);
-  retry.mutable_retry_delay()->set_nanos(static_cast<std::int32_t>(milliseconds % 1000 * 1000000));
+  *retry.mutable_retry_delay() = DurationToProto(*delay);
   out.add_details()->PackFrom(retry);
 }
 
@@ -68,12 +63,11 @@ std::string MessageOf(const absl::Status& status) {
                                  : absl::StrCat(field, ": ", status.message()));
 }
 
-absl::Status QuotaExceeded(absl::string_view quota, absl::string_view problem,
-                           absl::Duration retry) {
-  absl::Status status = absl::ResourceExhaustedError(absl::StrCat(quota, ": ", problem));
-  status.SetPayload(kQuota, absl::Cord(quota));
-  status.SetPayload(kRetryMilliseconds, absl::Cord(absl::StrCat(absl::ToInt64Milliseconds(retry))));
-  return status;
+google::protobuf::Duration DurationToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  proto.set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(duration)));
+  return proto;
 }
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
 #include "grpcpp/support/status.h"
 
 namespace dimwatch::server {
@@ -22,12 +23,11 @@ std::string BlamedField(const absl::Status& status);
 // What a caller reads: the blamed field, if any, and the message; valid UTF-8.
 std::string MessageOf(const absl::Status& status);
 
-// RESOURCE_EXHAUSTED naming the quota and when to try again.
-absl::Status QuotaExceeded(absl::string_view quota, absl::string_view problem,
-                           absl::Duration retry);
+// As RetryInfo says it. REQUIRES: 0 or more, and finite.
+google::protobuf::Duration DurationToProto(absl::Duration duration);
 
 // The same code, MessageOf and details: BadRequest for INVALID_ARGUMENT,
-// QuotaFailure and RetryInfo for RESOURCE_EXHAUSTED.
+// QuotaFailure and, where trying again may help, RetryInfo for RESOURCE_EXHAUSTED.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace dimwatch::server

@@ -10,6 +10,7 @@
 #include "server/log.h"
 #include "server/request_id.h"
 #include "src/base/names.h"
+#include "src/base/quota_error.h"
 
 namespace dimwatch::server {
 namespace {
@@ -183,6 +184,8 @@ void IngestCall::Reject(std::int64_t seq, std::int64_t rows, const absl::Status&
   nack.set_message(MessageOf(status));
   nack.set_field(std::move(field));
   nack.set_rejected_rows(std::max<std::int64_t>(rows, 0));
+  nack.set_quota(QuotaOf(status));
+  if (const auto delay = RetryOf(status)) *nack.mutable_retry_delay() = DurationToProto(*delay);
   const std::lock_guard lock(mutex_);
   if (!undurable_.empty() && undurable_.back().first == seq) undurable_.pop_back();
   outbox_.Nack(std::move(nack));

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <utility>
 
@@ -89,6 +90,9 @@ void WriteState(const MonitorStats& stats, Writer& writer) {
   writer.Counter("dimwatch_log_cut_bytes_total",
                  "Bytes cut off logs that ended within a record, or in zeroes, at the start.",
                  stats.cut_log_bytes);
+  writer.Counter("dimwatch_subsampled_estimates_total",
+                 "Estimates that overload left fewer points to average over.",
+                 stats.subsampled_estimates);
   writer.Counter("dimwatch_store_errors_total", "Failed operations of the store.",
                  stats.store_errors);
   writer.Gauge("dimwatch_build_info", "Always 1; what is running is in the labels.", 1,
@@ -184,6 +188,15 @@ void ServerMetrics::SetTokens(const std::vector<Token>& tokens) {
   tokens_ = std::move(lives);
 }
 
+void ServerMetrics::SetMemoryLimits(std::int64_t soft_bytes, std::int64_t hard_bytes) {
+  auto& family = prometheus::BuildGauge()
+                     .Name("dimwatch_memory_limit_bytes")
+                     .Help("Limits of the memory of windows and queues together.")
+                     .Register(registry_);
+  family.Add({{"kind", "soft"}}).Set(static_cast<double>(soft_bytes));
+  family.Add({{"kind", "hard"}}).Set(static_cast<double>(hard_bytes));
+}
+
 void ServerMetrics::ObserveEstimate(const EstimateTiming& timing) {
   estimate_duration_
       .Add({{"estimator", std::string(Name(timing.estimator))},
@@ -220,6 +233,46 @@ std::map<std::string, std::int64_t> ServerMetrics::rejected_rows() const {
 
 std::vector<MetricFamily> ServerMetrics::Collect() const { return registry_.Collect(); }
 
+namespace {
+
+constexpr std::array<const char*, kResources> kResourceNames = {"runs", "probes", "queue_bytes",
+                                                                "window_bytes", "disk_bytes"};
+
+void WriteProjects(const MonitorSnapshot& snapshot, const MetricsPage::Visible& visible,
+                   Writer& writer) {
+  const auto each = [&](const auto& write) {
+    for (const auto& [name, stats] : snapshot.projects) {
+      if (visible(name)) write(name, stats);
+    }
+  };
+  each([&](const std::string& project, const ProjectStats& stats) {
+    for (std::size_t i = 0; i < kResources; ++i) {
+      writer.Gauge("dimwatch_project_usage", "What the runs of a project use.", stats.used[i],
+                   {{"project", project}, {"resource", kResourceNames[i]}});
+    }
+  });
+  each([&](const std::string& project, const ProjectStats& stats) {
+    const auto limit = [&](const char* resource, double value) {
+      if (value == 0) return;
+      writer.Add(MetricType::Gauge, "dimwatch_project_quota",
+                 "What a project may use; compute: rows x points x dim a minute.", value,
+                 {{"project", project}, {"resource", resource}});
+    };
+    limit("runs", static_cast<double>(stats.quota.max_runs));
+    limit("probes", static_cast<double>(stats.quota.max_probes));
+    limit("queue_bytes", static_cast<double>(stats.quota.max_queue_bytes));
+    limit("disk_bytes", static_cast<double>(stats.quota.max_disk_bytes));
+    limit("compute", stats.quota.compute_per_minute);
+  });
+  for (const auto& [key, count] : snapshot.stats.refusals) {
+    if (!visible(key.first)) continue;
+    writer.Counter("dimwatch_quota_refusals_total", "Runs and items refused, by limit.", count,
+                   {{"project", key.first}, {"quota", key.second}});
+  }
+}
+
+}  // namespace
+
 std::string MetricsPage::Text(const Visible& visible) const {
   MonitorSnapshot snapshot = monitor_.Snapshot();
   std::erase_if(snapshot.runs, [&](const auto& view) { return !visible(view->run.project); });
@@ -233,6 +286,7 @@ std::string MetricsPage::Text(const Visible& visible) const {
   Writer writer;
   WriteIngest(snapshot.stats, rejected, writer);
   WriteState(snapshot.stats, writer);
+  WriteProjects(snapshot, visible, writer);
   writer.Gauge("dimwatch_series", "Per-run series on this page.", runs.series);
   writer.Gauge("dimwatch_max_series", "Limit of dimwatch_series; series beyond it are left out.",
                max_series_);

@@ -46,6 +46,7 @@ class ServerMetrics : public prometheus::Collectable {
   // Whenever they were read.
   void SetCertificateExpiry(absl::Time expire_time);
   void SetTokens(const std::vector<Token>& tokens);
+  void SetMemoryLimits(std::int64_t soft_bytes, std::int64_t hard_bytes);
 
   void ObserveEstimate(const EstimateTiming& timing);
   // From the arrival of an item to its durability.

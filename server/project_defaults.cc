@@ -38,6 +38,50 @@ absl::Status ReadRetention(const std::string& name, const json& days, absl::Dura
       name, ": a whole number of days up to ", kMaxRetentionDays, " expected, got ", days.dump()));
 }
 
+// Whole numbers, but for compute, which is far beyond them.
+absl::Status ReadLimit(const std::string& name, const json& value, std::int64_t& limit) {
+  if (value.is_number_integer() && value.get<std::int64_t>() >= 0) {
+    limit = value.get<std::int64_t>();
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      name, ": a whole number, 0 or more, expected (0: no limit), got ", value.dump()));
+}
+absl::Status ReadLimit(const std::string& name, const json& value, double& limit) {
+  if (value.is_number() && value.get<double>() >= 0) {
+    limit = value.get<double>();
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": a number, 0 or more, expected (0: no limit), got ", value.dump()));
+}
+
+absl::Status ReadQuota(const std::string& name, const json& table, Quota& quota) {
+  if (!table.is_object()) return absl::InvalidArgumentError(name + " must be a table");
+  for (const auto& [key, value] : table.items()) {
+    const std::string path = absl::StrCat(name, ".", key);
+    absl::Status status;
+    if (key == "max_runs") {
+      status = ReadLimit(path, value, quota.max_runs);
+    } else if (key == "max_probes") {
+      status = ReadLimit(path, value, quota.max_probes);
+    } else if (key == "max_queue_bytes") {
+      status = ReadLimit(path, value, quota.max_queue_bytes);
+    } else if (key == "max_disk_bytes") {
+      status = ReadLimit(path, value, quota.max_disk_bytes);
+    } else if (key == "compute_per_minute") {
+      status = ReadLimit(path, value, quota.compute_per_minute);
+    } else {
+      status = absl::InvalidArgumentError(
+          absl::StrCat(path,
+                       " is not known; max_runs, max_probes, max_queue_bytes, max_disk_bytes "
+                       "and compute_per_minute are"));
+    }
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadProject(const std::string& project, const json& tables, Projects& projects) {
   v1::RunConfig& config = projects.defaults[project];
   for (const auto& [key, table] : tables.items()) {
@@ -51,11 +95,14 @@ absl::Status ReadProject(const std::string& project, const json& tables, Project
         *mode = absl::StrCat("POLICY_MODE_", absl::AsciiStrToUpper(mode->get<std::string>()));
       }
       status = ReadTable(path, policy, *config.mutable_policy());
+    } else if (key == "quota") {
+      Quota& quota = projects.quotas.of_project[project] = projects.quotas.by_default;
+      status = ReadQuota(path, table, quota);
     } else if (key == "retention_days") {
       status = ReadRetention(path, table, projects.retention[project]);
     } else {
       status = absl::InvalidArgumentError(absl::StrCat(
-          path, " is not known; the tables signals and policy and retention_days are"));
+          path, " is not known; the tables signals, policy and quota and retention_days are"));
     }
     if (!status.ok()) return status;
   }
@@ -68,10 +115,12 @@ absl::Duration RetentionOf(std::int64_t days) {
   return days == 0 ? absl::InfiniteDuration() : days * absl::Hours(24);
 }
 
-absl::StatusOr<Projects> ParseProjects(const std::string& text) {
+absl::StatusOr<Projects> ParseProjects(const std::string& text, const std::string& quota) {
   const json tables = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!tables.is_object()) return absl::InvalidArgumentError("projects must be a table");
   Projects projects;
+  const json limits = json::parse(quota, nullptr, /*allow_exceptions=*/false);
+  if (absl::Status s = ReadQuota("quota", limits, projects.quotas.by_default); !s.ok()) return s;
   for (const auto& [project, table] : tables.items()) {
     const std::string name = absl::StrCat("projects.", project);
     if (absl::Status status = ValidateName(name, project); !status.ok()) return status;

@@ -45,6 +45,7 @@ enum Gauge {
   kAttentionDimensionInfo,
   kAttentionDimensionStep,
   kAttentionDimensionTimestamp,
+  kLidSubsampled,
   kWindowFillRatio,
   kIndexRecallRatio,
   kIndexRecallLowRatio,
@@ -109,6 +110,8 @@ constexpr std::array<NameAndHelp, kGauges> kTexts = {{
     {"dimwatch_attention_dimension_step", "Optimizer step of the newest attention maps."},
     {"dimwatch_attention_dimension_timestamp_seconds",
      "When the newest attention-graph dimension was computed, since 1970."},
+    {"dimwatch_lid_subsampled",
+     "1 if overload left the newest estimate fewer points to average over, otherwise 0."},
     {"dimwatch_window_fill_ratio", "Share of the probe's window that is filled."},
     {"dimwatch_index_recall_ratio", "Measured share of true neighbors that the index found."},
     {"dimwatch_index_recall_low_ratio", "Lower end of the 95 % interval of the index's recall."},
@@ -206,6 +209,7 @@ void WriteEstimate(const EstimateRecord& record, const Labels& labels, Writer& w
   }
   writer.Set(kLidStep, labels, static_cast<double>(record.step.value));
   writer.Set(kLidTimestamp, labels, Seconds(record.create_time));
+  writer.Set(kLidSubsampled, labels, record.subsampled_reason.empty() ? 0 : 1);
   writer.Set(kWindowFillRatio, labels, record.window_fill);
   writer.Set(kIndexRecallRatio, labels, estimate.recall);
   writer.Set(kIndexRecallLowRatio, labels, estimate.recall_low);

@@ -19,6 +19,7 @@
 #include "server/ingest_service.h"
 #include "server/limits.h"
 #include "server/log.h"
+#include "server/machine.h"
 #include "server/query_service.h"
 #include "server/request_id.h"
 #include "server/rpc_counter.h"
@@ -100,6 +101,10 @@ MonitorOptions OptionsOf(const Config& config, const DataFolder& folder, const E
   options.engine_costs = costs;
   options.max_runs = config.max_runs;
   options.max_queued_bytes_per_run = config.max_queue_bytes;
+  options.hard_memory_bytes =
+      config.max_memory_bytes > 0 ? config.max_memory_bytes : MachineBytes() / 2;
+  options.soft_memory_bytes =
+      config.soft_memory_bytes > 0 ? config.soft_memory_bytes : options.hard_memory_bytes / 4 * 3;
   return options;
 }
 
@@ -162,8 +167,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
   p.pool = std::make_unique<ThreadPool>(threads, p.clock);
   const EngineCosts costs = CostsOf(*p.folder);
   p.metrics.SetEngineCosts(costs);
+  const MonitorOptions options = OptionsOf(config, *p.folder, costs);
+  p.metrics.SetMemoryLimits(options.soft_memory_bytes, options.hard_memory_bytes);
   absl::StatusOr<std::unique_ptr<Monitor>> monitor =
-      Monitor::Start(OptionsOf(config, *p.folder, costs), *p.store, *p.pool, clock,
+      Monitor::Start(options, *p.store, *p.pool, clock,
                      [&p](const EstimateTiming& timing) { p.metrics.ObserveEstimate(timing); });
   if (!monitor.ok()) return monitor.status();
   p.monitor = *std::move(monitor);
@@ -251,6 +258,7 @@ Address Server::http_address() const { return parts_->http->address(); }
 void Server::SetProjects(const Config& config) {
   parts_->runs->SetProjects(config.projects.defaults);
   parts_->monitor->SetRetention({RetentionOf(config.retention_days), config.projects.retention});
+  parts_->monitor->SetQuotas(config.projects.quotas);
 }
 
 absl::StatusOr<std::size_t> Server::ReadTokensAgain() {

@@ -28,6 +28,7 @@ struct Options {
   int dim = 768;
   std::string dtype = "f32";
   double seconds = 10;
+  double interval = 0;
   int in_flight = 16;
   int window = 10'000;
   int queries = 64;
@@ -133,6 +134,9 @@ class Job {
     batch.set_dim(options_.dim);
     batch.set_data(RandomComponents(
         static_cast<std::size_t>(options_.rows) * static_cast<std::size_t>(options_.dim), dtype));
+    const auto interval = std::chrono::duration_cast<SteadyClock::duration>(
+        std::chrono::duration<double>(options_.interval));
+    auto next = start;
     const auto end = start + std::chrono::duration<double>(options_.seconds);
     for (std::int64_t seq = 1; SteadyClock::now() < end; ++seq) {
       batch.set_seq(seq);
@@ -145,6 +149,8 @@ class Job {
         result_.rows += options_.rows;
       }
       if (!stream.Write(item)) return;
+      next += interval;
+      std::this_thread::sleep_until(next);
     }
   }
 
@@ -266,6 +272,11 @@ void AddBenchCommand(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--seconds", options->seconds, "how long to send")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--interval", options->interval,
+                   "seconds from a run's batch to its next; 0: none")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   number("--in-flight", options->in_flight, "batches of a run that wait for their acknowledgement");
   number("--window", options->window, "rolling window, estimated each time it was filled anew");

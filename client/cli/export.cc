@@ -138,6 +138,7 @@ std::string ToCsv(const RunHistory& history) {
                                                     "window_fill",
                                                     "complete",
                                                     "incomplete_reason",
+                                                    "subsampled_reason",
                                                     "estimator",
                                                     "neighbors",
                                                     "cdf",

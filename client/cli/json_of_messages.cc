@@ -87,6 +87,7 @@ Json ToJson(const v1::Estimate& estimate) {
   json["n_nonfinite"] = estimate.nonfinite_rows();
   json["complete"] = estimate.complete();
   json["incomplete_reason"] = estimate.incomplete_reason();
+  json["subsampled_reason"] = estimate.subsampled_reason();
   json["window_fill"] = estimate.window_fill();
   json["rolling_mean"] = OrNull(estimate.has_rolling_mean(), estimate.rolling_mean());
   json["paired_change"] = OrNull(estimate.has_paired_change(), estimate.paired_change());

@@ -116,6 +116,7 @@ absl::StatusOr<EventRecord> ParseEstimateLine(const Json& line) {
   reader.TakeIfThere("complete", record.complete);
   TakeCloud(line, reader, record.estimate);
   reader.TakeIfThere("incomplete_reason", record.incomplete_reason);
+  reader.TakeIfThere("subsampled_reason", record.subsampled_reason);
   reader.TakeIfThere("window_fill", record.window_fill);
   reader.TakeIfThere("rolling_mean", record.rolling_mean);
   reader.TakeIfThere("paired_change", record.paired_change);

@@ -167,7 +167,8 @@ std::vector<std::string> EstimateCells(const v1::Estimate& estimate) {
           FillText(estimate.window_fill()),
           std::to_string(estimate.invalid()),
           std::to_string(estimate.duplicate_rows()),
-          CompleteText(estimate.complete(), estimate.incomplete_reason())};
+          CompleteText(estimate.complete(), estimate.incomplete_reason()) +
+              (estimate.subsampled_reason().empty() ? "" : "; " + estimate.subsampled_reason())};
 }
 
 std::string SignalText(const v1::Signal& signal, bool colored) {

@@ -103,7 +103,8 @@ class PlainLines final : public Watcher {
            MeanText(estimate) + "  n = " + std::to_string(estimate.queries()) +
            ", L = " + std::to_string(estimate.config().neighbors()) + ", " +
            SettingsText(estimate) + ", window " + FillText(estimate.window_fill()) +
-           (estimate.complete() ? "" : ", NOT COMPLETE: " + estimate.incomplete_reason());
+           (estimate.complete() ? "" : ", NOT COMPLETE: " + estimate.incomplete_reason()) +
+           (estimate.subsampled_reason().empty() ? "" : ", " + estimate.subsampled_reason());
   }
 };
 

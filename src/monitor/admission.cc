@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/names.h"
+#include "src/base/quota_error.h"
 #include "src/monitor/attention_admission.h"
 #include "src/monitor/rejection.h"
 #include "src/window/window.h"
@@ -19,6 +20,7 @@ namespace dimwatch {
 namespace {
 
 using Rejection = RunAdmission::Rejection;
+using Work = RunAdmission::Work;
 
 // The same arithmetic as the probe's window, without the rows.
 class WindowMeter {
@@ -32,6 +34,11 @@ class WindowMeter {
     if (settings_.window == WindowKind::kRolling) return settings_.window_points;
     const bool same = open_ && newest_ == step;
     return rows + (same ? open_rows_ : 0);
+  }
+  // Of the cloud that the batch completes: its own, or that of the step before; 0: of none.
+  std::int64_t RowsCompleted(const SampleItem& item) const {
+    if (item.snapshot_end) return RowsWith(item.step, item.rows);
+    return open_ && newest_ < item.step ? open_rows_ : 0;
   }
   void Add(const SampleItem& item) {
     Add(item.step, item.rows, item.snapshot_end);
@@ -111,10 +118,11 @@ Rejection CheckShape(const SampleItem& item, const RunLimits& limits) {
   }
   const auto bytes = static_cast<std::int64_t>(item.data.size());
   if (bytes > limits.max_batch_bytes) {
-    return Reject(absl::ResourceExhaustedError(
+    return Reject(
+        QuotaExceeded("max_batch_bytes",
                       absl::StrCat("data: ", bytes, " bytes got; at most ", limits.max_batch_bytes,
-                                   " (max_batch_bytes) are allowed: split the batch")),
-                  "data");
+                                   " are allowed: split the batch")),
+        "data");
   }
   const auto row_bytes = item.dim * static_cast<std::int64_t>(SizeOf(item.dtype));
   if (item.rows > bytes / row_bytes || item.rows * row_bytes != bytes) {
@@ -149,6 +157,28 @@ class RunAdmission::Impl {
     std::visit([this](const auto& kind) { Take(kind); }, item);
   }
 
+  Work WorkOf(const SampleItem& item) const {
+    const WindowMeter& meter = probes_.find(item.probe)->second;
+    const ProbeSettings& probe = meter.settings();
+    const EstimatorSettings& settings = probe.estimator;
+    const auto dim = static_cast<double>(item.dim);
+    if (probe.window == WindowKind::kRolling) {
+      return {static_cast<double>(item.rows), static_cast<double>(probe.window_points) * dim,
+              false};
+    }
+    const std::int64_t points = std::min(meter.RowsCompleted(item), settings.max_points);
+    const std::int64_t queries =
+        settings.queries == 0 ? points : std::min(points, settings.queries);
+    return {static_cast<double>(queries), static_cast<double>(points) * dim,
+            settings.target_standard_error == 0 && settings.index != IndexKind::kHnsw};
+  }
+
+  bool AddsProbe(const IngestItem& item) const {
+    const auto* declaration = std::get_if<DeclarationItem>(&item);
+    return declaration != nullptr && !probes_.contains(declaration->settings.identity.name);
+  }
+  std::int64_t probes() const { return static_cast<std::int64_t>(probes_.size()); }
+
   std::int64_t last_seq() const { return last_seq_; }
 
  private:
@@ -158,10 +188,10 @@ class RunAdmission::Impl {
     const auto known = probes_.find(name);
     if (known == probes_.end()) {
       if (static_cast<std::int64_t>(probes_.size()) < limits_.max_probes) return {};
-      return Reject(absl::ResourceExhaustedError(absl::StrCat(
-                        "probe ", Quoted(name), ": the run has as many probes as it may, ",
-                        limits_.max_probes, " (max_probes)")),
-                    "config");
+      return Reject(
+          QuotaExceeded("max_probes", absl::StrCat("probe ", Quoted(name), ": the run has ",
+                                                   probes_.size(), ", as many as it may")),
+          "config");
     }
     const std::string field = Difference(known->second.settings(), item.settings);
     if (field.empty()) return {};
@@ -190,10 +220,11 @@ class RunAdmission::Impl {
     settings.dim = static_cast<int>(item.dim);
     const std::int64_t bytes = ExpectedWindowBytes(settings, rows, costs_);
     if (bytes <= limits_.max_window_bytes) return {};
-    return Reject(absl::ResourceExhaustedError(absl::StrCat(
-                      "probe ", Quoted(item.probe), ": a window of ", rows, " rows of ", item.dim,
-                      " components would take ", bytes, " bytes, with what is kept of it; at most ",
-                      limits_.max_window_bytes, " (max_window_bytes) are allowed")),
+    return Reject(QuotaExceeded("max_window_bytes",
+                                absl::StrCat("probe ", Quoted(item.probe), ": a window of ", rows,
+                                             " rows of ", item.dim, " components would take ",
+                                             bytes, " bytes, with what is kept of it; at most ",
+                                             limits_.max_window_bytes, " are allowed")),
                   "rows");
   }
 
@@ -221,10 +252,11 @@ class RunAdmission::Impl {
       if (!scalar_names_.contains(name)) ++names;
     }
     if (names <= limits_.max_scalar_names) return {};
-    return Reject(absl::ResourceExhaustedError(absl::StrCat(
-                      "values: the run would report ", names, " different scalars; at most ",
-                      limits_.max_scalar_names, " (max_scalar_names) are allowed")),
-                  "values");
+    return Reject(
+        QuotaExceeded("max_scalar_names", absl::StrCat("values: the run would report ", names,
+                                                       " different scalars; at most ",
+                                                       limits_.max_scalar_names, " are allowed")),
+        "values");
   }
 
   void Declare(const ProbeSettings& settings) {
@@ -260,6 +292,11 @@ RunAdmission::RunAdmission(RunAdmission&&) noexcept = default;
 RunAdmission& RunAdmission::operator=(RunAdmission&&) noexcept = default;
 Rejection RunAdmission::Check(const IngestItem& item) const { return impl_->Check(item); }
 void RunAdmission::Note(const IngestItem& item) { impl_->Note(item); }
+RunAdmission::Work RunAdmission::WorkOf(const SampleItem& item) const {
+  return impl_->WorkOf(item);
+}
+bool RunAdmission::AddsProbe(const IngestItem& item) const { return impl_->AddsProbe(item); }
+std::int64_t RunAdmission::probes() const { return impl_->probes(); }
 std::int64_t RunAdmission::last_seq() const { return impl_->last_seq(); }
 
 }  // namespace dimwatch

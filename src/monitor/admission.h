@@ -43,6 +43,18 @@ class RunAdmission {
   };
   Rejection Check(const IngestItem& item) const;
 
+  // What the clouds that the item completes cost to estimate.
+  struct Work {
+    double queries = 0;           // points averaged over, or rows compared; 0: it completes nothing
+    double per_query = 0;         // points x dim
+    bool can_be_sampled = false;  // fewer queries would do, with a larger error
+  };
+  // REQUIRES: Check says OK, and not known.
+  Work WorkOf(const SampleItem& item) const;
+  // Whether the item declares a probe that is new.
+  bool AddsProbe(const IngestItem& item) const;
+  std::int64_t probes() const;
+
   // The item is in (now, or in an earlier life of the process); later items are checked against it.
   // REQUIRES: Check says OK, and not known.
   void Note(const IngestItem& item);

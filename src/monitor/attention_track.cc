@@ -16,7 +16,7 @@ std::string IncompleteReason(const AttentionEstimate& estimate, std::int64_t dro
   if (!estimate.standard_error) {
     return absl::StrCat(estimate.prompts, " valid prompts; at least 2 are needed");
   }
-  if (dropped > 0) return absl::StrCat("the client dropped ", dropped, " prompts");
+  if (dropped > 0) return absl::StrCat(dropped, " prompts were dropped by the client, or refused");
   return "";
 }
 

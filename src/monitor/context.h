@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "src/base/thread_pool.h"
 #include "src/monitor/dispatcher.h"
 #include "src/monitor/monitor.h"
+#include "src/monitor/usage.h"
 #include "src/store/store.h"
 
 namespace dimwatch {
@@ -22,6 +24,8 @@ class Counters {
   void CountRejectedRows(const std::string& reason, std::int64_t rows);
   void CountStoreError() { ++store_errors_; }
   void CountExpiredRun() { ++expired_runs_; }
+  void CountSubsampled() { ++subsampled_estimates_; }
+  void CountRefusal(const std::string& project, const std::string& quota);
   void CountCutLog(std::int64_t bytes) { cut_log_bytes_ += bytes; }
   // Fills the counters of `stats`.
   void Read(MonitorStats& stats) const;
@@ -32,9 +36,11 @@ class Counters {
   std::atomic<std::int64_t> batches_{0};
   std::atomic<std::int64_t> store_errors_{0};
   std::atomic<std::int64_t> expired_runs_{0};
+  std::atomic<std::int64_t> subsampled_estimates_{0};
   std::atomic<std::int64_t> cut_log_bytes_{0};
   mutable std::mutex mutex_;
-  std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
+  std::map<std::string, std::int64_t> rejected_rows_;                     // guarded by mutex_
+  std::map<std::pair<std::string, std::string>, std::int64_t> refusals_;  // guarded by mutex_
 };
 
 struct MonitorContext {
@@ -44,6 +50,7 @@ struct MonitorContext {
   const Clock& clock;
   EstimateObserver observer;
   Counters counters;
+  std::shared_ptr<ServerUsage> usage;
   Dispatcher dispatcher;
 };
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/names.h"
+#include "src/base/quota_error.h"
 #include "src/monitor/context.h"
 #include "src/monitor/purger.h"
 #include "src/monitor/run_actor.h"
@@ -19,6 +20,7 @@ namespace {
 using ActorPtr = std::shared_ptr<RunActor>;
 
 constexpr std::size_t kExpiredPerTick = 16;
+constexpr absl::Duration kRetry = absl::Minutes(1);  // where runs have to end first
 
 bool HasEnded(const RunRecord& run) {
   return run.state == RunState::kFinished || run.state == RunState::kFailed;
@@ -41,7 +43,14 @@ class MonitorImpl final : public Monitor {
  public:
   MonitorImpl(MonitorOptions options, Store& store, ThreadPool& pool, const Clock& clock,
               EstimateObserver observer)
-      : context_{std::move(options), store, pool, clock, std::move(observer), {}, {}},
+      : context_{std::move(options),
+                 store,
+                 pool,
+                 clock,
+                 std::move(observer),
+                 {},
+                 std::make_shared<ServerUsage>(),
+                 {}},
         purger_(store, pool, context_.counters) {}
   ~MonitorImpl() override { Drain(); }
 
@@ -60,6 +69,7 @@ class MonitorImpl final : public Monitor {
                                                   std::function<void()> notify) override;
   MonitorSnapshot Snapshot() override;
   void SetRetention(Retention retention) override;
+  void SetQuotas(Quotas quotas) override { context_.usage->SetQuotas(std::move(quotas)); }
   std::vector<ViewPtr> Tick() override;
   void Drain() override;
 
@@ -67,6 +77,7 @@ class MonitorImpl final : public Monitor {
   absl::StatusOr<ActorPtr> Find(const std::string& run_id) const;
   std::vector<ActorPtr> Actors() const;
   absl::StatusOr<Created> Existing(RunActor& actor, const RunRecord& wanted) const;
+  absl::Status CheckQuota(const RunRecord& run);
   absl::StatusOr<ActorPtr> Make(RunRecord run);
   // Ended runs beyond their retention, at most kExpiredPerTick.
   std::vector<ViewPtr> Expired() const;
@@ -127,13 +138,52 @@ absl::StatusOr<Monitor::Created> MonitorImpl::CreateRun(RunRecord run) {
   const auto active = std::ranges::count_if(
       actors, [](const ActorPtr& actor) { return IsActive(actor->view()->run); });
   if (active >= context_.options.max_runs) {
-    return absl::ResourceExhaustedError(absl::StrCat("the server holds ", active,
-                                                     " runs that have not ended; allowed are ",
-                                                     context_.options.max_runs, " (max_runs)"));
+    return QuotaExceeded(
+        "max_runs",
+        absl::StrCat("the server holds ", active, " runs that have not ended; allowed are ",
+                     context_.options.max_runs),
+        kRetry);
+  }
+  if (absl::Status s = CheckQuota(run); !s.ok()) {
+    context_.counters.CountRefusal(run.project, QuotaOf(s));
+    return s;
   }
   const absl::StatusOr<ActorPtr> actor = Make(std::move(run));
   if (!actor.ok()) return actor.status();
   return Created{(*actor)->view(), true};
+}
+
+absl::Status MonitorImpl::CheckQuota(const RunRecord& run) {
+  const std::shared_ptr<ProjectUsage> project = context_.usage->Of(run.project);
+  const Quota quota = project->quota();
+  const auto exceeds = [](std::int64_t used, std::int64_t more, std::int64_t allowed) {
+    return allowed > 0 && used + more > allowed;
+  };
+  const std::int64_t runs = project->of(Resource::kRuns);
+  if (exceeds(runs, 1, quota.max_runs)) {
+    return QuotaExceeded("max_runs",
+                         absl::StrCat("project ", Quoted(run.project), " has ", runs,
+                                      " runs that have not ended; allowed are ", quota.max_runs),
+                         kRetry);
+  }
+  const std::int64_t probes = project->of(Resource::kProbes);
+  const auto more = static_cast<std::int64_t>(run.probes.size());
+  if (exceeds(probes, more, quota.max_probes)) {
+    return QuotaExceeded("max_probes",
+                         absl::StrCat("the runs of project ", Quoted(run.project), " have ", probes,
+                                      " probes, and this one asks for ", more, "; allowed are ",
+                                      quota.max_probes, " in all"),
+                         kRetry);
+  }
+  const std::int64_t disk = project->of(Resource::kDiskBytes);
+  if (exceeds(disk, 1, quota.max_disk_bytes)) {
+    return QuotaExceeded(
+        "max_disk_bytes",
+        absl::StrCat("project ", Quoted(run.project), " has ", disk, " bytes on disk; allowed are ",
+                     quota.max_disk_bytes, ": delete runs of it"),
+        kRetry);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Monitor::Created> MonitorImpl::Existing(RunActor& actor,
@@ -263,9 +313,6 @@ MonitorSnapshot MonitorImpl::Snapshot() {
   for (const ActorPtr& actor : Actors()) {
     ViewPtr view = actor->view();
     stats.estimate_backlog += actor->queued_items();
-    stats.queued_bytes += actor->queued_bytes();
-    stats.window_bytes += actor->window_bytes();
-    stats.log_bytes += actor->log_bytes();
     stats.damaged_runs += view->run.damage.empty() ? 0 : 1;
     if (IsActive(view->run)) {
       ++stats.active_runs;
@@ -275,7 +322,17 @@ MonitorSnapshot MonitorImpl::Snapshot() {
     }
     snapshot.runs.push_back(std::move(view));
   }
+  stats.queued_bytes = context_.usage->of(Resource::kQueuedBytes);
+  stats.window_bytes = context_.usage->of(Resource::kWindowBytes);
+  stats.disk_bytes = context_.usage->of(Resource::kDiskBytes);
   context_.counters.Read(stats);
+  context_.usage->Visit([&](const std::string& name, const ProjectUsage& project) {
+    ProjectStats& of_project = snapshot.projects[name];
+    of_project.quota = project.quota();
+    for (std::size_t i = 0; i < kResources; ++i) {
+      of_project.used[i] = project.of(static_cast<Resource>(i));
+    }
+  });
   return snapshot;
 }
 

@@ -5,13 +5,16 @@
 // that a run's course never depends on other runs, and a slow estimate delays only its own run.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +22,7 @@
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
 #include "src/monitor/run_pipeline.h"
+#include "src/monitor/usage.h"
 #include "src/store/store.h"
 
 namespace dimwatch {
@@ -28,8 +32,12 @@ struct MonitorOptions {
   RunLimits run_limits;
   std::int64_t max_runs = 1000;                      // not ended
   std::int64_t max_queued_bytes_per_run = 64 << 20;  // beyond it sessions are told to wait
-  EngineCosts engine_costs;                          // on this machine
-  absl::Duration linger = absl::Minutes(10);         // an ended run stays in Snapshot() so long
+  // Of windows and queues together. Beyond the soft limit estimates are averaged over fewer points,
+  // and jobs wait for their queues; beyond the hard one nothing more is taken.
+  std::int64_t soft_memory_bytes = std::numeric_limits<std::int64_t>::max();
+  std::int64_t hard_memory_bytes = std::numeric_limits<std::int64_t>::max();
+  EngineCosts engine_costs;                   // on this machine
+  absl::Duration linger = absl::Minutes(10);  // an ended run stays in Snapshot() so long
 };
 
 // How long ended runs are kept, from their end on.
@@ -58,21 +66,31 @@ struct MonitorStats {
   std::int64_t estimate_backlog = 0;  // items queued behind estimates
   std::int64_t queued_bytes = 0;
   std::int64_t window_bytes = 0;
-  std::int64_t log_bytes = 0;
+  std::int64_t disk_bytes = 0;
   std::int64_t rows = 0;
   std::int64_t bytes = 0;
   std::int64_t batches = 0;
   std::int64_t store_errors = 0;
-  std::int64_t expired_runs = 0;   // deleted because of their age
+  std::int64_t expired_runs = 0;  // deleted because of their age
+  std::int64_t subsampled_estimates = 0;
+  // Refused: by project and quota.
+  std::map<std::pair<std::string, std::string>, std::int64_t> refusals;
   std::int64_t cut_log_bytes = 0;  // of logs that ended within a record, or in zeroes, at the start
   std::map<std::string, std::int64_t>
       rejected_rows;  // by reason: "nonfinite", "invalid_argument", ...
+};
+
+// What a project uses, by Resource, and may.
+struct ProjectStats {
+  std::array<std::int64_t, kResources> used{};
+  Quota quota;
 };
 
 // One consistent view for a scrape. Immutable.
 struct MonitorSnapshot {
   std::vector<std::shared_ptr<const RunView>> runs;  // running, stale, or ended within `linger`
   MonitorStats stats;
+  std::map<std::string, ProjectStats> projects;
 };
 
 // Called after every estimate, from the monitor's threads. Must not block.
@@ -176,6 +194,8 @@ class Monitor {
   virtual MonitorSnapshot Snapshot() = 0;
   // Kept from the next Tick on; before, everything is.
   virtual void SetRetention(Retention retention) = 0;
+  // From now on; before, there are none.
+  virtual void SetQuotas(Quotas quotas) = 0;
   // Housekeeping by the clock: stalled and stale runs; ended runs that are older than their
   // retention are deleted, a few at a time, and returned. To be called about once a second.
   virtual std::vector<std::shared_ptr<const RunView>> Tick() = 0;

@@ -26,9 +26,30 @@ std::string IncompleteReason(const Cloud& cloud, const CloudEstimate& estimate,
                            settings.window_points);
   }
   if (cloud.dropped_rows > 0) {
-    return absl::StrCat("the client dropped ", cloud.dropped_rows, " rows");
+    return absl::StrCat(cloud.dropped_rows, " rows were dropped by the client, or refused");
   }
   return "";
+}
+
+// Why it is over fewer points than the probe asks for; empty if it is not.
+std::string SubsampledReason(const CloudEstimate& estimate, const SampleItem& item) {
+  if (item.max_queries == 0 || estimate.queries >= estimate.points) return "";
+  const char* why = "";
+  switch (item.scarcity) {
+    case Scarcity::kNone:
+      return "";
+    case Scarcity::kQueue:
+      why = "the run's queue was more than half full (max_queue_bytes)";
+      break;
+    case Scarcity::kMemory:
+      why = "the server's memory was beyond its soft limit (soft_memory_bytes)";
+      break;
+    case Scarcity::kCompute:
+      why = "the project's share of compute was used up (compute_per_minute)";
+      break;
+  }
+  return absl::StrCat("overload: ", estimate.queries, " of ", estimate.points,
+                      " points averaged over, as ", why);
 }
 
 // What stays the same of a row from step to step; empty where nothing does.
@@ -55,13 +76,13 @@ ProbeTrack::Update ProbeTrack::Add(const SampleItem& item) {
                 .estimates = {},
                 .nonfinite_rows = windowed.nonfinite_rows};
   if (windowed.rewound_to) RestoreRewind(*windowed.rewound_to);
-  for (const Cloud& cloud : windowed.clouds) update.estimates.push_back(Estimate(cloud));
+  for (const Cloud& cloud : windowed.clouds) update.estimates.push_back(Estimate(cloud, &item));
   return update;
 }
 
 std::optional<EstimateRecord> ProbeTrack::Close() {
   const std::optional<Cloud> cloud = window().Close();
-  return cloud ? std::optional(Estimate(*cloud)) : std::nullopt;
+  return cloud ? std::optional(Estimate(*cloud, nullptr)) : std::nullopt;
 }
 
 void ProbeTrack::RestoreEstimate(EstimateRecord record) {
@@ -126,9 +147,11 @@ WindowBatch ProbeTrack::BatchOf(const SampleItem& item) {
           .dropped_rows = item.dropped_rows};
 }
 
-absl::StatusOr<CloudEstimate> ProbeTrack::EstimateOf(const Cloud& cloud, PointwiseLid& pointwise) {
+absl::StatusOr<CloudEstimate> ProbeTrack::EstimateOf(const Cloud& cloud,
+                                                     const EstimatorSettings& wanted,
+                                                     PointwiseLid& pointwise) {
   if (cloud.rolling != nullptr) return cloud.rolling->Estimate(pool_, clock_);
-  EstimatorSettings settings = settings_.estimator;
+  EstimatorSettings settings = wanted;
   EngineOptions engines = engines_;
   if (cloud.graphs != nullptr) {
     settings.index = IndexKind::kHnsw;
@@ -139,17 +162,20 @@ absl::StatusOr<CloudEstimate> ProbeTrack::EstimateOf(const Cloud& cloud, Pointwi
                        RowIds(cloud, settings_.aligned));
 }
 
-EstimateRecord ProbeTrack::Estimate(const Cloud& cloud) {
+EstimateRecord ProbeTrack::Estimate(const Cloud& cloud, const SampleItem* item) {
   EstimateRecord record;
+  EstimatorSettings settings = settings_.estimator;
+  if (item != nullptr && item->max_queries > 0) settings.queries = item->max_queries;
   record.probe = settings_.identity.name;
   record.step = cloud.step;
   record.window_fill = cloud.fill;
   PointwiseLid pointwise;
-  absl::StatusOr<CloudEstimate> estimate = EstimateOf(cloud, pointwise);
+  absl::StatusOr<CloudEstimate> estimate = EstimateOf(cloud, settings, pointwise);
   if (estimate.ok()) {
     record.estimate = *std::move(estimate);
     if (record.estimate.engine_reason.empty()) record.estimate.engine_reason = cloud.kept_reason;
     record.incomplete_reason = IncompleteReason(cloud, record.estimate, settings_);
+    if (item != nullptr) record.subsampled_reason = SubsampledReason(record.estimate, *item);
   } else {
     record.estimate.settings = settings_.estimator;
     record.incomplete_reason = std::string(estimate.status().message());

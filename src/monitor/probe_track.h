@@ -60,8 +60,10 @@ class ProbeTrack {
 
   Window& window();
   WindowBatch BatchOf(const SampleItem& item);
-  EstimateRecord Estimate(const Cloud& cloud);
-  absl::StatusOr<CloudEstimate> EstimateOf(const Cloud& cloud, PointwiseLid& pointwise);
+  // With no more queries than `item` allows, if there is one.
+  EstimateRecord Estimate(const Cloud& cloud, const SampleItem* item);
+  absl::StatusOr<CloudEstimate> EstimateOf(const Cloud& cloud, const EstimatorSettings& settings,
+                                           PointwiseLid& pointwise);
   void AddPairedChange(const PointwiseLid& pointwise, const Cloud& cloud, EstimateRecord& record);
   void Append(const EstimateRecord& record);
   void Note(EstimateRecord record);

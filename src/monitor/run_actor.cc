@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/names.h"
+#include "src/base/quota_error.h"
 #include "src/monitor/stored_run.h"
 
 namespace dimwatch {
@@ -41,6 +42,26 @@ std::int64_t DataBytesOf(const IngestItem& item) {
   return data ? static_cast<std::int64_t>(data->size()) : 0;
 }
 
+// Leaves of a refused batch that its rows are missing, so that its step is known to be incomplete,
+// also after a restart. False if there is nothing to leave.
+bool Strip(IngestItem& item) {
+  if (auto* samples = std::get_if<SampleItem>(&item)) {
+    samples->dropped_rows += std::exchange(samples->rows, 0);
+    samples->data.clear();
+    samples->sample_ids.clear();
+    return true;
+  }
+  auto* attention = std::get_if<AttentionItem>(&item);
+  if (attention == nullptr) return false;
+  attention->dropped_prompts += std::exchange(attention->prompts, 0);
+  attention->data.clear();
+  attention->dimensions.clear();
+  attention->prompt_ids.clear();
+  attention->first_positions.clear();
+  attention->query_positions.clear();
+  return true;
+}
+
 absl::Status Ended(const RunRecord& run) {
   return absl::FailedPreconditionError(
       absl::StrCat("run ", Quoted(run.run_id), " has ended as ", std::string(Name(run.state))));
@@ -53,7 +74,10 @@ RunActor::RunActor(MonitorContext& context, RunView view)
       run_id_(view.run.run_id),
       session_epoch_(view.run.session_epoch),
       last_item_(context.clock.Monotonic()),
-      view_(std::make_shared<const RunView>(std::move(view))) {}
+      view_(std::make_shared<const RunView>(std::move(view))),
+      usage_(context.usage, view_->run.project) {
+  NoteDisk();
+}
 
 std::shared_ptr<RunActor> RunActor::Open(MonitorContext& context, RunRecord run) {
   RunView view;
@@ -109,8 +133,10 @@ absl::Status RunActor::Restore(RunRecord run) {
                                             applied_seq));
   }
   log_ = *std::move(log);
-  log_bytes_ = log_->bytes();
+  usage_.Set(Resource::kRuns, 1);
+  usage_.Set(Resource::kProbes, admission_->probes());
   Publish(pipeline_->run());
+  NoteDisk();
   return absl::OkStatus();
 }
 
@@ -192,16 +218,22 @@ IngestSession::Offered RunActor::Offer(const std::shared_ptr<SessionChannel>& se
     }
     status = CheckWritable();
     if (status.ok()) offered.rejection = admission_->Check(item);
-    if (status.ok() && !offered.rejection.known) status = Log(item);
+    const bool fits = status.ok() && !offered.rejection.known;
+    if (fits) status = CheckRoom(item);
+    if (fits && status.ok()) {
+      if (auto* samples = std::get_if<SampleItem>(&item)) Ration(*samples);
+      status = Take(std::move(item));
+      if (status.ok()) context_.counters.CountBatch(rows, bytes);
+    } else if (fits && Strip(item)) {
+      const absl::Status marked = Take(std::move(item));
+      if (!marked.ok()) status = marked;
+    }
     if (!status.ok() && !absl::IsUnavailable(status)) {
       context_.counters.CountRejectedRows(
           absl::AsciiStrToLower(absl::StatusCodeToString(status.code())), rows);
-    } else if (status.ok() && !offered.rejection.known) {
-      admission_->Note(item);
-      log_bytes_ = log_->bytes();
-      last_item_ = context_.clock.Monotonic();
-      context_.counters.CountBatch(rows, bytes);
-      Enqueue(Task(std::move(item)));
+      if (const std::string quota = QuotaOf(status); !quota.empty()) {
+        context_.counters.CountRefusal(view()->run.project, quota);
+      }
     }
     if (status.ok()) session->PostDurable(std::max(seq, admission_->last_seq()));
     offered.flow = FlowOf();
@@ -211,16 +243,22 @@ IngestSession::Offered RunActor::Offer(const std::shared_ptr<SessionChannel>& se
   return offered;
 }
 
-absl::Status RunActor::Log(const IngestItem& item) {
-  absl::Status logged = log_->Append(item);
-  if (logged.ok()) return logged;
-  context_.counters.CountStoreError();
-  return absl::UnavailableError(
-      absl::StrCat("the server cannot keep samples at present: ", logged.message()));
+absl::Status RunActor::Take(IngestItem item) {
+  if (absl::Status logged = log_->Append(item); !logged.ok()) {
+    context_.counters.CountStoreError();
+    return absl::UnavailableError(
+        absl::StrCat("the server cannot keep samples at present: ", logged.message()));
+  }
+  admission_->Note(item);
+  usage_.Set(Resource::kProbes, admission_->probes());
+  NoteDisk();
+  last_item_ = context_.clock.Monotonic();
+  Enqueue(Task(std::move(item)));
+  return absl::OkStatus();
 }
 
 IngestSession::Flow RunActor::FlowOf() {
-  session_waits_ = queued_bytes_ > context_.options.max_queued_bytes_per_run;
+  session_waits_ = MustWait(1);
   return session_waits_ ? IngestSession::Flow::kWait : IngestSession::Flow::kContinue;
 }
 
@@ -243,7 +281,7 @@ std::shared_ptr<void> RunActor::Subscribe(std::function<void()> notify) {
 void RunActor::Enqueue(Task task) {
   if (task.item) task.bytes = BytesOf(*task.item);
   task.queued_at = context_.clock.Monotonic();
-  queued_bytes_ += task.bytes;
+  usage_.Add(Resource::kQueuedBytes, task.bytes);
   ++queued_items_;
   queue_.push_back(std::move(task));
 }

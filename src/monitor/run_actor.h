@@ -44,9 +44,6 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   ViewPtr view() const;
   std::int64_t queued_items() const { return queued_items_; }
-  std::int64_t queued_bytes() const { return queued_bytes_; }
-  std::int64_t window_bytes() const { return window_bytes_; }
-  std::int64_t log_bytes() const { return log_bytes_; }
 
   absl::StatusOr<SessionStart> OpenSession(std::int64_t session_epoch,
                                            std::shared_ptr<SessionListener> listener);
@@ -94,9 +91,18 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // REQUIRES: mutex_ is held.
   absl::Status CheckSound() const;     // neither set aside nor draining
   absl::Status CheckWritable() const;  // sound, and neither ended nor ending
-  // UNAVAILABLE if the disk does not take it.
-  absl::Status Log(const IngestItem& item);
+  // RESOURCE_EXHAUSTED if the project or the server has no room for it.
+  absl::Status CheckRoom(const IngestItem& item) const;
+  // The item was admitted: it is logged and queued. UNAVAILABLE if the disk does not take it.
+  absl::Status Take(IngestItem item);
+  // With fewer queries, where there is too little of something for all of them; takes what it costs
+  // from the project's compute.
+  void Ration(SampleItem& item);
   IngestSession::Flow FlowOf();
+  // Whether the session has to wait: something is beyond `share` of its limit.
+  bool MustWait(double share) const;
+  void LetGoOn();   // if the session waits and need not any more
+  void NoteDisk();  // how much of it is used
   void Enqueue(Task task);
   // True if the caller must call Start, without the mutex.
   bool ClaimWriter();
@@ -155,9 +161,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   ThreadPool::Account account_;
 
   std::atomic<std::int64_t> queued_items_{0};
-  std::atomic<std::int64_t> queued_bytes_{0};
-  std::atomic<std::int64_t> window_bytes_{0};
-  std::atomic<std::int64_t> log_bytes_{0};
+  RunUsage usage_;
 };
 
 }  // namespace dimwatch

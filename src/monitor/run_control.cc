@@ -65,6 +65,7 @@ void RunActor::Tick() {
       silence_is_queued_ = true;
       Enqueue(Task([this, seconds] { return ChangeBySilence(seconds); }));
     }
+    LetGoOn();
     claimed = ClaimWriter();
   }
   if (claimed) Start();
@@ -106,9 +107,9 @@ absl::Status RunActor::Delete() {
     }
     deleted_ = true;
     left.swap(queue_);
-    queued_items_ = queued_bytes_ = 0;
+    queued_items_ = 0;
     log_.reset();
-    log_bytes_ = 0;
+    usage_.Clear();
     if (session_) session_->End(gone);
     session_.reset();
   }

@@ -50,8 +50,7 @@ class RunPipeline::Impl {
     run_.applied_seq = SeqOf(*items.back());
     run_.last_sample_time = clock_.Now();
     if (!kept) return std::nullopt;
-    changes.run = run_;
-    return changes;
+    return Seal(std::move(changes));
   }
 
   void Rebuild(const IngestItem& item) {
@@ -77,8 +76,7 @@ class RunPipeline::Impl {
     }
     run_.end_time = clock_.Now();
     SetState(failed ? RunState::kFailed : RunState::kFinished, changes);
-    changes.run = run_;
-    return changes;
+    return Seal(std::move(changes));
   }
 
   std::optional<RunChanges> ObserveSilence(double seconds) {
@@ -92,8 +90,7 @@ class RunPipeline::Impl {
       kept = true;
     }
     if (!kept) return std::nullopt;
-    changes.run = run_;
-    return changes;
+    return Seal(std::move(changes));
   }
 
   RunChanges Rejudge(const SignalSettings& signals, const PolicySettings& policy,
@@ -112,8 +109,7 @@ class RunPipeline::Impl {
     judgement.signals = ChangedSignals(before, judge_.signals());
     if (judge_.decision() != decision_before) judgement.decision = judge_.decision();
     Record(judgement, changes);
-    changes.run = run_;
-    return changes;
+    return Seal(std::move(changes));
   }
 
   RunChanges Describe(std::string display_name, std::map<std::string, std::string> labels) {
@@ -161,8 +157,11 @@ class RunPipeline::Impl {
     }) = settings;
   }
 
-  RunChanges OfRun() const {
-    RunChanges changes;
+  RunChanges OfRun() { return Seal({}); }
+
+  // With the run as it then stands.
+  RunChanges Seal(RunChanges changes) {
+    run_.stored_bytes += StoredBytes(changes);
     changes.run = run_;
     return changes;
   }

@@ -90,10 +90,8 @@ void RunActor::Do(std::vector<Task> tasks) {
   const std::lock_guard lock(mutex_);
   if (deleted_) return;
   queued_items_ -= count;
-  queued_bytes_ -= bytes;
-  if (!session_waits_ || queued_bytes_ > context_.options.max_queued_bytes_per_run / 2) return;
-  session_waits_ = false;
-  if (session_) session_->PostRoom();
+  usage_.Add(Resource::kQueuedBytes, -bytes);
+  LetGoOn();
 }
 
 void RunActor::Make(Task task) {
@@ -114,11 +112,14 @@ void RunActor::Apply(const std::vector<Task>& tasks) {
   for (const Task& task : tasks) items.push_back(&*task.item);
   std::optional<RunChanges> changes = pipeline_->ApplyTogether(items);
   view_is_old_ = true;
-  window_bytes_ = pipeline_->window_bytes();
+  usage_.Set(Resource::kWindowBytes, pipeline_->window_bytes());
   const std::int64_t nonfinite = pipeline_->nonfinite_rows() - counted_nonfinite_rows_;
   if (nonfinite > 0) context_.counters.CountRejectedRows("nonfinite", nonfinite);
   counted_nonfinite_rows_ += nonfinite;
   if (!changes) return;
+  for (const EstimateRecord& record : changes->estimates) {
+    if (!record.subsampled_reason.empty()) context_.counters.CountSubsampled();
+  }
   if (context_.observer) {
     for (const EstimateRecord& record : changes->estimates) {
       context_.observer({.estimator = record.estimate.settings.estimator,
@@ -179,15 +180,17 @@ void RunActor::Trim() {
   const std::lock_guard lock(mutex_);
   if (!log_) return;
   if (!log_->Trim(pipeline_->first_needed_seq()).ok()) context_.counters.CountStoreError();
-  log_bytes_ = log_->bytes();
+  NoteDisk();
 }
 
 void RunActor::End(const RunRecord& run) {
   pipeline_.reset();
-  window_bytes_ = 0;
+  usage_.Set(Resource::kRuns, 0);
+  usage_.Set(Resource::kProbes, 0);
+  usage_.Set(Resource::kWindowBytes, 0);
   const std::lock_guard lock(mutex_);
   log_.reset();
-  log_bytes_ = 0;
+  NoteDisk();
   // What is left over is removed at the next start.
   std::error_code leftover;
   const auto hold = LogHold::ToRemove(context_.options.log_folder);
@@ -211,7 +214,7 @@ void RunActor::Publish(const RunRecord& run) {
     view->latest_profiles = pipeline_->latest_profiles();
     view->latest_attention = pipeline_->latest_attention();
     view->latest_scalars = pipeline_->latest_scalars();
-    window_bytes_ = pipeline_->window_bytes();
+    usage_.Set(Resource::kWindowBytes, pipeline_->window_bytes());
   }
   view_is_old_ = false;
   const std::lock_guard lock(view_mutex_);

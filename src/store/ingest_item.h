@@ -20,6 +20,9 @@ struct DeclarationItem {
   ProbeSettings settings;  // defaults resolved
 };
 
+// What there was too little of for a whole estimate.
+enum class Scarcity { kNone, kQueue, kMemory, kCompute };
+
 struct SampleItem {
   std::int64_t seq = 0;
   std::string probe;
@@ -31,7 +34,11 @@ struct SampleItem {
   std::string data;                      // rows x dim components, row-major, little-endian
   std::vector<std::int64_t> sample_ids;  // empty, or one per row
   bool snapshot_end = false;
-  std::int64_t dropped_rows = 0;  // rows of this step that the client dropped
+  std::int64_t dropped_rows = 0;  // rows of this step that the client dropped, or that were refused
+  // Set when the item was taken, and kept with it: the clouds that it completes are averaged over
+  // no more points. 0: over as many as the probe says.
+  std::int64_t max_queries = 0;
+  Scarcity scarcity = Scarcity::kNone;  // why
 };
 
 struct ScalarItem {
@@ -56,7 +63,7 @@ struct AttentionItem {
   std::vector<std::int32_t> first_positions;  // likewise, with `data` only
   std::vector<std::int32_t> query_positions;  // likewise
   std::int64_t invalid_prompts = 0;           // with `dimensions`: left out, not finite
-  std::int64_t dropped_prompts = 0;           // of this step, that the client dropped
+  std::int64_t dropped_prompts = 0;           // of this step: by the client, or refused
   bool snapshot_end = false;
 };
 

@@ -14,7 +14,13 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the log is little-endian");
 
-enum class Kind : std::uint8_t { kDeclaration = 1, kSamples = 2, kScalars = 3, kAttention = 4 };
+enum class Kind : std::uint8_t {
+  kDeclaration = 1,
+  kSamples = 2,
+  kScalars = 3,
+  kAttention = 4,
+  kScarceSamples = 5
+};
 
 class Writer {
  public:
@@ -102,7 +108,12 @@ absl::StatusOr<EncodedItem> Encode(const DeclarationItem& item) {
 
 absl::StatusOr<EncodedItem> Encode(const SampleItem& item) {
   Writer writer;
-  PutHeader(writer, Kind::kSamples, item.seq);
+  const bool scarce = item.scarcity != Scarcity::kNone;
+  PutHeader(writer, scarce ? Kind::kScarceSamples : Kind::kSamples, item.seq);
+  if (scarce) {
+    writer.Put(static_cast<std::uint8_t>(item.scarcity));
+    writer.Put(item.max_queries);
+  }
   writer.Put(item.probe);
   writer.Put(item.step.value);
   writer.Put(static_cast<std::int32_t>(item.rank));
@@ -178,6 +189,19 @@ std::optional<IngestItem> DecodeSamples(std::int64_t seq, Reader& reader) {
   return item;
 }
 
+std::optional<IngestItem> DecodeScarceSamples(std::int64_t seq, Reader& reader) {
+  std::uint8_t scarcity = 0;
+  std::int64_t max_queries = 0;
+  reader.Take(scarcity);
+  reader.Take(max_queries);
+  std::optional<IngestItem> item = DecodeSamples(seq, reader);
+  if (!item || scarcity > static_cast<std::uint8_t>(Scarcity::kCompute)) return std::nullopt;
+  auto& samples = std::get<SampleItem>(*item);
+  samples.scarcity = static_cast<Scarcity>(scarcity);
+  samples.max_queries = max_queries;
+  return item;
+}
+
 std::optional<IngestItem> DecodeScalars(std::int64_t seq, Reader& reader) {
   ScalarItem item;
   item.seq = seq;
@@ -235,6 +259,8 @@ std::optional<IngestItem> DecodeItem(std::string_view bytes) {
       return DecodeDeclaration(seq, reader);
     case Kind::kSamples:
       return DecodeSamples(seq, reader);
+    case Kind::kScarceSamples:
+      return DecodeScarceSamples(seq, reader);
     case Kind::kScalars:
       return DecodeScalars(seq, reader);
     case Kind::kAttention:

@@ -20,7 +20,7 @@ void VisitFields(Visitor& visit, Record& run) {
   visit(run.run_id, run.project, run.display_name, run.labels, run.user, run.hyperparameters_json,
         run.signals, run.policy, run.probes, run.state, run.create_time, run.end_time,
         run.last_sample_time, run.last_step, run.session_epoch, run.applied_seq, run.next_cursor,
-        run.damage);
+        run.damage, run.stored_bytes);
 }
 
 template <typename Visitor, typename Record>
@@ -34,7 +34,8 @@ void VisitFields(Visitor& visit, Record& record) {
         estimate.enough_points, record.window_fill, record.rolling_mean, record.paired_change,
         record.paired_change_standard_error, record.create_time, estimate.harmonic_mean,
         estimate.harmonic_mean_standard_error, estimate.near_duplicates, record.scale_profile,
-        estimate.recall_low, estimate.bias_bound, estimate.engine_reason, estimate.enough_recall);
+        estimate.recall_low, estimate.bias_bound, estimate.engine_reason, estimate.enough_recall,
+        record.subsampled_reason);
 }
 
 template <typename Visitor, typename Record>
@@ -199,7 +200,9 @@ constexpr const char* kOverwriteRun =
     "excluded.probes, state = excluded.state, create_time = excluded.create_time, end_time = "
     "excluded.end_time, last_sample_time = excluded.last_sample_time, last_step = "
     "excluded.last_step, session_epoch = excluded.session_epoch, applied_seq = "
-    "excluded.applied_seq, next_cursor = excluded.next_cursor, damage = excluded.damage "
+    "excluded.applied_seq, next_cursor = excluded.next_cursor, damage = excluded.damage, "
+    "stored_bytes = "
+    "excluded.stored_bytes "
     "RETURNING id";
 
 template <typename Record>

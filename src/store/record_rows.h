@@ -25,7 +25,7 @@ struct RecordTable<RunRecord> {
   static constexpr const char* kColumns =
       "run_id, project, display_name, labels, user, hyperparameters, signals, policy, probes, "
       "state, create_time, end_time, last_sample_time, last_step, session_epoch, applied_seq, "
-      "next_cursor, damage";
+      "next_cursor, damage, stored_bytes";
 };
 template <>
 struct RecordTable<EstimateRecord> {
@@ -35,7 +35,8 @@ struct RecordTable<EstimateRecord> {
       "quantiles, rows, nonfinite_rows, duplicate_rows, points, queries, invalid, variance, "
       "recall, seconds, enough_points, window_fill, rolling_mean, paired_change, "
       "paired_change_standard_error, create_time, harmonic_mean, harmonic_mean_standard_error, "
-      "near_duplicates, scale_profile, recall_low, bias_bound, engine_reason, enough_recall";
+      "near_duplicates, scale_profile, recall_low, bias_bound, engine_reason, enough_recall, "
+      "subsampled_reason";
 };
 template <>
 struct RecordTable<AttentionRecord> {

@@ -45,7 +45,8 @@ struct RunRecord {
   std::int64_t session_epoch = 0;  // newest session seen
   std::int64_t applied_seq = 0;    // everything up to here is reflected in the records
   std::int64_t next_cursor = 1;
-  std::string damage;  // why the run was set aside; empty for a sound one
+  std::string damage;             // why the run was set aside; empty for a sound one
+  std::int64_t stored_bytes = 0;  // of its records, about: what was written of them so far
 };
 
 struct EstimateRecord {
@@ -60,6 +61,8 @@ struct EstimateRecord {
   std::optional<double> paired_change;
   std::optional<double> paired_change_standard_error;
   std::optional<ScaleProfile> scale_profile;  // ProbeSettings::scale_every
+  // Why fewer points were averaged over than the probe asks for, in one sentence; empty: not so.
+  std::string subsampled_reason;
   absl::Time create_time;
 };
 
@@ -137,5 +140,8 @@ struct RunChanges {
   std::vector<StateRecord> states;
   std::vector<SettingsRecord> settings;
 };
+
+// What the records of `changes` take in the database, about, in bytes (docs/operations.md).
+std::int64_t StoredBytes(const RunChanges& changes);
 
 }  // namespace dimwatch

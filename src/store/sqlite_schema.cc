@@ -165,9 +165,14 @@ CREATE TABLE settings_changes (
 ) WITHOUT ROWID;
 )sql";
 
+constexpr const char* kVersion5 = R"sql(
+ALTER TABLE estimates ADD COLUMN subsampled_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 // Entry v brings a file of version v to version v + 1. Released entries never change.
-constexpr std::array<const char*, kSqliteSchemaVersion> kMigrations = {kVersion1, kVersion2,
-                                                                       kVersion3, kVersion4};
+constexpr std::array<const char*, kSqliteSchemaVersion> kMigrations = {
+    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 }  // namespace
 

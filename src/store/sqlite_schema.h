@@ -15,7 +15,7 @@
 
 namespace dimwatch {
 
-inline constexpr int kSqliteSchemaVersion = 4;  // PRAGMA user_version
+inline constexpr int kSqliteSchemaVersion = 5;  // PRAGMA user_version
 
 // Creates the tables, or brings them to kSqliteSchemaVersion, in one transaction.
 // FAILED_PRECONDITION if the file belongs to a newer dimwatch or to another program.

@@ -26,12 +26,12 @@ struct WindowBatch {
   std::int64_t seq = 0;  // strictly increasing over the batches of a window
   Step step;
   DType dtype = DType::kF32;
-  std::size_t rows = 0;                      // 1 or more
+  std::size_t rows = 0;                      // 0: all were refused
   std::size_t dim = 0;                       // the same for all batches of a window
   std::string_view data;                     // rows x dim components, row-major, little-endian
   std::span<const std::int64_t> sample_ids;  // empty, or one per row
   bool snapshot_end = false;
-  std::int64_t dropped_rows = 0;  // rows that the client dropped
+  std::int64_t dropped_rows = 0;  // rows of its step that never came
 };
 
 // A cloud that is ready to be estimated.

@@ -71,6 +71,13 @@ def traces(folder):
     }
 
 
+QUOTAS = """
+[projects.cramped.quota]
+max_runs = 1
+compute_per_minute = 1000000
+"""
+
+
 class Stage:
     """One receiver, one Alertmanager, one Prometheus, and four servers: `runs`, which many jobs
     use; `small`, whose metrics page holds 40 series; `slow`, which estimates on one thread;
@@ -86,8 +93,10 @@ class Stage:
         self.tokens = folder / "tokens.json"
         self.token("--scope", "admin", "--all-projects")
         scraping = self.token("--scope", "read", "--all-projects", "--expires", "never")
+        quotas = folder / "quotas.toml"
+        quotas.write_text(QUOTAS)
         self._options = {
-            "runs": [],
+            "runs": ["--config", quotas],
             "small": ["--max-series", "40"],
             "slow": ["--threads", "1"],
             "secured": ["--tokens", self.tokens, "--tls-certificate", certificate, "--tls-key", key],
@@ -306,6 +315,21 @@ def test_a_certificate_and_a_token_that_expire_are_told_until_they_are_renewed(s
     stage.resolves(found)
 
 
+def test_a_project_at_its_limits_is_told(stage):
+    stage.job("first of its project", "sound", project="cramped", heartbeat=3600)
+    run = stage.run("first of its project")
+    found = stage.arrives("DimwatchEstimatesSubsampled", **stage.instance("runs"))
+    assert "fewer points than asked for" in found["annotations"]["summary"]
+    url = f"http://{stage.servers['runs'].http}/api/v1/runs/{run}/estimates"
+    estimate = get_json(url)["estimates"][-1]
+    assert "compute_per_minute" in estimate["subsampled_reason"]
+    stage.resolves(found)
+    stage.job("one too many", "sound", project="cramped")
+    found = stage.arrives("DimwatchQuotaReached", project="cramped", quota="max_runs")
+    assert found["annotations"]["summary"] == "Project cramped is at its limit max_runs"
+    stage.resolves(found)
+
+
 def test_damage_found_at_a_start_is_told_until_it_is_gone(stage):
     stage.job("its log is lost", "sound", "small", "small", until=0, heartbeat=3600)
     run = stage.run("its log is lost")
@@ -367,6 +391,8 @@ def test_nothing_else_was_ever_told(stage):
         ("DimwatchRunsDamaged", stage.servers["small"].http),
         ("DimwatchCertificateExpires", stage.servers["secured"].http),
         ("DimwatchTokenExpires", stage.servers["secured"].http),
+        ("DimwatchQuotaReached", stage.servers["runs"].http),
+        ("DimwatchEstimatesSubsampled", stage.servers["runs"].http),
         ("DimwatchEstimateBacklog", stage.servers["slow"].http),
         ("DimwatchTargetDown", stage.servers["slow"].http),
     }

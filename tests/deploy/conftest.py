@@ -58,7 +58,9 @@ class Observed:
 def observed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("observed")
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(folder))
+        file = folder / "server.toml"
+        file.write_text("[quota]\nmax_runs = 100\n[projects.full.quota]\nmax_probes = 1\n")
+        server = stack.enter_context(Server(folder, "--config", file))
         prometheus = stack.enter_context(Prometheus(folder, [server.http]))
         observed = Observed(server, prometheus)
         traces = {"healthy": "healthy-digits", "overfitting": "overfitting-digits-noise40"}

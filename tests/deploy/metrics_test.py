@@ -54,13 +54,17 @@ def exported(page):
     return metrics
 
 
-# What only some probes have: a harmonic mean, a scale profile.
+# What only some probes have: a harmonic mean, a scale profile. And a project that is full.
 PROFILED_JOB = """
 import sys, dimwatch, numpy
 run = dimwatch.init("metrics", "profiled", server=sys.argv[1], strict=True)
 probe = run.probe("train/mle", estimator="mle", neighbors=16, scale_every=1)
 probe.log(numpy.random.default_rng(1).normal(size=(300, 5)).astype("float32"), step=1)
 run.finish()
+full = dimwatch.init("full", "full", server=sys.argv[1])
+for name in ("train/taken", "train/refused"):
+    full.probe(name, neighbors=16).log(numpy.ones((40, 5), "float32"), step=1)
+full.finish()
 """
 
 

@@ -49,7 +49,7 @@ class Client:
     def __exit__(self, *_):
         self.channel.close()
 
-    def create(self, run_id="r", probes=("train/last",), scale_every=0, **config):
+    def create(self, run_id="r", probes=("train/last",), scale_every=0, project="tests", **config):
         """A run with small probes."""
         small = config_pb2.EstimatorConfig(neighbors=16)
         probes = [
@@ -58,7 +58,7 @@ class Client:
         ]
         run = run_pb2.Run(
             run_id=run_id,
-            project="tests",
+            project=project,
             config=config_pb2.RunConfig(probes=probes, **config),
         )
         return self.runs.CreateRun(run_pb2.CreateRunRequest(run=run), timeout=SECONDS)

@@ -11,7 +11,7 @@ from dimwatch.v1 import query_pb2
 from testing_support.processes import ROOT, Server
 
 DATA = ROOT / "tests/data/databases"
-SCHEMAS = [1, 2, 3]
+SCHEMAS = [1, 2, 3, 4]
 
 
 def unpack(name, file):

@@ -65,7 +65,7 @@ TEST_F(RunAdmissionTest, EmptyNegativeAndOversizedBatchesAreRejected) {
   item.dropped_rows = -1;
   ExpectRejected(item, kInvalid, "dropped_rows", "-1 got");
   ExpectRejected(Samples(1, "train/a", 1, 101, 3), kExhausted, "data",
-                 "1212 bytes got; at most 1200 (max_batch_bytes)");
+                 "max_batch_bytes: data: 1212 bytes got; at most 1200 are");
 }
 
 TEST_F(RunAdmissionTest, SampleIdsAreOnePerRowAndEachOnce) {
@@ -114,7 +114,8 @@ TEST_F(RunAdmissionTest, DeclarationsAreCheckedAndCounted) {
   ExpectRejected(Declaration(1, SnapshotProbe("a b")), kInvalid, "config", "probe");
   Take(Declaration(2, SnapshotProbe("third")));
   Take(Samples(3, "third", 1));
-  ExpectRejected(Declaration(4, SnapshotProbe("fourth")), kExhausted, "config", "3 (max_probes)");
+  ExpectRejected(Declaration(4, SnapshotProbe("fourth")), kExhausted, "config",
+                 "max_probes: probe 'fourth': the run has 3,");
 }
 
 TEST_F(RunAdmissionTest, ScalarsMustBeNamedFiniteAndFew) {

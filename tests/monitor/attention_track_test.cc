@@ -70,7 +70,7 @@ TEST_F(AttentionTrackTest, TheFirstCompleteStepIsTheBaselineOfTheLaterOnes) {
   AttentionItem lost = Dimensions(1, "p", 5, {1, 1, 1});
   lost.dropped_prompts = 4;
   const AttentionRecord incomplete = Estimate(lost);
-  EXPECT_EQ(incomplete.incomplete_reason, "the client dropped 4 prompts");
+  EXPECT_EQ(incomplete.incomplete_reason, "4 prompts were dropped by the client, or refused");
   EXPECT_FALSE(incomplete.complete || incomplete.baseline_step);
 
   const AttentionRecord baseline = Estimate(Dimensions(2, "p", 10, {2, 4, 6}));

@@ -342,7 +342,7 @@ TEST_F(MonitorTest, NoMoreRunsThanAllowed) {
   Create("one");
   const absl::Status full = monitor_->CreateRun(NewRun("two", {})).status();
   EXPECT_TRUE(absl::IsResourceExhausted(full));
-  EXPECT_THAT(std::string(full.message()), HasSubstr("1 (max_runs)"));
+  EXPECT_THAT(std::string(full.message()), HasSubstr("max_runs: the server holds 1 runs"));
   ASSERT_TRUE(Finish("one").ok());
   Create("two");
 }

@@ -105,7 +105,8 @@ TEST_F(RunPipelineTest, AWindowThatIsNotFullIsIncomplete) {
 TEST_F(RunPipelineTest, RowsThatTheClientDroppedMakeAnEstimateIncomplete) {
   SampleItem item = Snapshot(1, "train/a", 10);
   item.dropped_rows = 7;
-  EXPECT_EQ(pipeline_.Apply(item)->estimates[0].incomplete_reason, "the client dropped 7 rows");
+  EXPECT_EQ(pipeline_.Apply(item)->estimates[0].incomplete_reason,
+            "7 rows were dropped by the client, or refused");
 }
 
 TEST_F(RunPipelineTest, NonfiniteRowsAreLeftOutAndCounted) {

@@ -76,7 +76,8 @@ TEST(ConfigTest, EveryOptionIsReadFromEveryOtherSource) {
   for (const std::string name :
        {"listen", "http", "data-dir", "tokens", "tls-certificate", "tls-key", "tls-client-roots",
         "threads", "log-level", "max-batch-bytes", "max-queue-bytes", "max-window-bytes",
-        "max-runs", "max-probes", "max-series", "retention-days"}) {
+        "max-memory-bytes", "soft-memory-bytes", "max-runs", "max-probes", "max-series",
+        "retention-days"}) {
     EXPECT_THAT(*help->print, HasSubstr("--" + name));
     // A table is no value, so the error shows that the key is known.
     EXPECT_THAT(ErrorOf({"--config", FileWith(folder, "[" + name + "]\n")}),
@@ -131,6 +132,30 @@ TEST(ConfigTest, AProjectMayBeKeptForAnotherTimeThanTheOthers) {
   }
 }
 
+TEST(ConfigTest, AProjectsQuotaBeginsWithThatOfAll) {
+  const ::dimwatch::testing::TempFolder folder;
+  const absl::StatusOr<Configured> configured = With(
+      {"--config", FileWith(folder,
+                            "[quota]\nmax_runs = 20\ncompute_per_minute = 1e12\n"
+                            "[projects.big.quota]\nmax_runs = 90\nmax_disk_bytes = 5000000000\n"
+                            "[projects.plain]\nretention_days = 3\n")});
+  ASSERT_TRUE(configured.ok()) << configured.status();
+  const Quotas& quotas = configured->config.projects.quotas;
+  EXPECT_EQ(quotas.Of("plain"), (Quota{.max_runs = 20, .compute_per_minute = 1e12}));
+  EXPECT_EQ(quotas.Of("big"),
+            (Quota{.max_runs = 90, .max_disk_bytes = 5'000'000'000, .compute_per_minute = 1e12}));
+  const auto error = [&](const std::string& text) {
+    return ErrorOf({"--config", FileWith(folder, text)});
+  };
+  EXPECT_THAT(
+      error("[quota]\nmax_runs = -1\n"),
+      HasSubstr("quota.max_runs: a whole number, 0 or more, expected (0: no limit), got -1"));
+  EXPECT_THAT(error("[projects.p.quota]\ncompute_per_minute = 'all'\n"),
+              HasSubstr("projects.p.quota.compute_per_minute: a number, 0 or more, expected"));
+  EXPECT_THAT(error("[quota]\nmax_run = 1\n"), HasSubstr("quota.max_run is not known; max_runs,"));
+  EXPECT_THAT(error("quota = 3\n"), HasSubstr("quota must be a table"));
+}
+
 TEST(ConfigTest, WrongDefaultsOfAProjectAreNamed) {
   const ::dimwatch::testing::TempFolder folder;
   const auto error = [&](const std::string& text) {
@@ -141,8 +166,8 @@ TEST(ConfigTest, WrongDefaultsOfAProjectAreNamed) {
               HasSubstr("projects.p.policy.min_probes: 1 to 10000 expected, got -1"));
   EXPECT_THAT(error("[projects.p.signals]\npatient = 3\n"), HasSubstr("patient"));
   EXPECT_THAT(error("[projects.p.probes]\nx = 3\n"),
-              HasSubstr("projects.p.probes is not known; the tables signals and policy and "
-                        "retention_days are"));
+              HasSubstr("projects.p.probes is not known; the tables signals, policy and quota "
+                        "and retention_days are"));
   EXPECT_THAT(error("projects = 3\n"), HasSubstr("projects must be a table"));
 }
 

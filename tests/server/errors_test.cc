@@ -4,6 +4,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "src/base/quota_error.h"
 
 namespace dimwatch::server {
 namespace {
@@ -42,6 +43,8 @@ TEST(ErrorsTest, ResourceExhaustedNamesTheQuotaAndWhenToTryAgain) {
   EXPECT_EQ(quota.violations(0).subject(), "max_runs");
   EXPECT_EQ(retry.retry_delay().seconds(), 1);
   EXPECT_EQ(retry.retry_delay().nanos(), 500'000'000);
+  EXPECT_EQ(DetailsOf(ToGrpcStatus(QuotaExceeded("max_batch_bytes", "too many"))).details_size(), 1)
+      << "trying again changes nothing";
 }
 
 TEST(ErrorsTest, OtherCodesPassWithTheirMessageAsValidUtf8) {

@@ -81,7 +81,8 @@ std::string Describe(const RunRecord& run) {
   return Line("run").Of(run.run_id, run.project, run.display_name, run.labels, run.user,
                         run.hyperparameters_json, run.signals, run.policy, run.probes, run.state,
                         run.create_time, run.end_time, run.last_sample_time, run.last_step,
-                        run.session_epoch, run.applied_seq, run.next_cursor, run.damage);
+                        run.session_epoch, run.applied_seq, run.next_cursor, run.damage,
+                        run.stored_bytes);
 }
 
 std::string Describe(const EstimateRecord& record) {
@@ -95,7 +96,7 @@ std::string Describe(const EstimateRecord& record) {
           record.paired_change, record.paired_change_standard_error, record.create_time,
           estimate.harmonic_mean, estimate.harmonic_mean_standard_error, estimate.near_duplicates,
           record.scale_profile, estimate.recall_low, estimate.bias_bound, estimate.engine_reason,
-          estimate.enough_recall);
+          estimate.enough_recall, record.subsampled_reason);
 }
 
 std::string Describe(const AttentionRecord& record) {
@@ -145,7 +146,7 @@ std::string Describe(const DeclarationItem& item) {
 std::string Describe(const SampleItem& item) {
   return Line("samples").Of(item.seq, item.probe, item.step, item.rank, item.dtype, item.rows,
                             item.dim, item.data, item.sample_ids, item.snapshot_end,
-                            item.dropped_rows);
+                            item.dropped_rows, item.max_queries, item.scarcity);
 }
 
 std::string Describe(const ScalarItem& item) {

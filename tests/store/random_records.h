@@ -150,6 +150,7 @@ class RandomRecords {
     estimate.recall_low = Double();
     estimate.bias_bound = Double();
     estimate.engine_reason = Text();
+    record.subsampled_reason = Text();
     estimate.enough_recall = Flip();
     estimate.seconds = Double();
     estimate.enough_points = Flip();
@@ -296,6 +297,10 @@ class RandomRecords {
     }
     item.snapshot_end = Flip();
     item.dropped_rows = Int(0, 10);
+    if (Flip()) {
+      item.max_queries = Int(1, 1000);
+      item.scarcity = Scarcity::kCompute;
+    }
     return item;
   }
 

@@ -91,15 +91,17 @@ TEST_F(SqliteStoreTest, AFileOfTheFirstVersionIsBroughtToThePresentOne) {
   estimate.estimate.engine_reason = "";
   estimate.estimate.enough_recall = true;
   estimate.scale_profile = std::nullopt;
+  estimate.subsampled_reason = "";
   Commit({.run = random.Run("r"), .estimates = {estimate}});
   store_.reset();
   {
     RawDatabase raw(file_);
     for (const char* column :
          {"harmonic_mean", "harmonic_mean_standard_error", "near_duplicates", "scale_profile",
-          "recall_low", "bias_bound", "engine_reason", "enough_recall"}) {
+          "recall_low", "bias_bound", "engine_reason", "enough_recall", "subsampled_reason"}) {
       raw.Execute(absl::StrCat("ALTER TABLE estimates DROP COLUMN ", column));
     }
+    raw.Execute("ALTER TABLE runs DROP COLUMN stored_bytes");
     raw.Execute("DROP TABLE attention");
     raw.Execute("DROP TABLE settings_changes");
     raw.Execute("PRAGMA user_version = 1");

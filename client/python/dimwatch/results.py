@@ -46,8 +46,8 @@ class Estimate:
     `mean`, `std` (spread of the pointwise LID), `standard_error` (of the mean) and `rolling_mean`
     are None where they are undefined; so is `harmonic_mean`, which only mle has. `near_duplicates`
     counts points very near another. `scale_profile` is there where the probe's `scale_every` asks
-    for it. An estimate that is not `complete` feeds no signal, and
-    `incomplete_reason` says why.
+    for it. An estimate that is not `complete` feeds no signal, and `incomplete_reason` says why.
+    `subsampled_reason` is not empty where the server had not enough of something for all points.
     """
 
     probe: str
@@ -61,6 +61,7 @@ class Estimate:
     invalid: int
     complete: bool
     incomplete_reason: str
+    subsampled_reason: str
     seconds: float
     harmonic_mean: Optional[float]
     harmonic_mean_standard_error: Optional[float]

@@ -134,6 +134,23 @@ def test_a_server_killed_in_the_middle_loses_nothing(server):
     assert run.stats["dropped_rows"] == 0
 
 
+def test_an_answer_without_sense_costs_a_connection_and_no_more(server, caplog, monkeypatch):
+    read, answers = dimwatch.Estimate._from_proto, []
+
+    def misread(message):
+        answers.append(message)
+        if len(answers) == 1:
+            raise ValueError("makes no sense")
+        return read(message)
+
+    monkeypatch.setattr(dimwatch.Estimate, "_from_proto", misread)
+    run = whole(server)
+    assert len(series(server, run)[0]) == 24
+    assert run.stats["durable_rows"] == 12 * 2 * 200
+    (record,) = caplog.records
+    assert "lost (makes no sense)" in record.message
+
+
 def test_a_server_that_comes_late_gets_everything(stopped_server):
     run = start(stopped_server)
     watched = probes(run)

@@ -83,7 +83,7 @@ class Sender:
                 self._run._on_refused(str(error))
                 self._outbox.clear()
                 break
-            except (grpc.RpcError, OSError) as error:  # OSError: a certificate cannot be read
+            except Exception as error:  # no connection, a bad certificate, an answer without sense
                 self.error = error
             if self._stopped.is_set():
                 break

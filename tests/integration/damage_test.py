@@ -78,7 +78,9 @@ DAMAGES = {
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_run_is_set_aside_and_told_while_the_others_go_on(tmp_path, name):
     fill(tmp_path, ["bad", "good"])
-    DAMAGES[name](log_of(tmp_path, "bad"))
+    file = log_of(tmp_path, "bad")
+    sound = file.read_bytes()
+    DAMAGES[name](file)
     for _ in range(2):
         with Server(tmp_path) as server, Client(server.grpc) as client:
             assert metric(server, "dimwatch_damaged_runs") == 1
@@ -87,6 +89,8 @@ def test_a_damaged_run_is_set_aside_and_told_while_the_others_go_on(tmp_path, na
             assert code == grpc.StatusCode.FAILED_PRECONDITION and "set aside" in details
             assert [estimate.step for estimate in client.estimates("bad")] == [10], "still served"
             kill(server)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(sound)  # it stays set aside, whatever becomes of its files
     with Server(tmp_path) as server, Client(server.grpc) as client:
         go_on(client, "good")
 

@@ -4,8 +4,8 @@ namespace dimwatch {
 namespace {
 
 // A row with its indexes, without the texts of the caller.
-constexpr std::size_t kScalarBytes = 120;
-constexpr std::size_t kEstimateBytes = 900;
+constexpr std::size_t kScalarBytes = 40;
+constexpr std::size_t kEstimateBytes = 600;
 constexpr std::size_t kProfileBytes = 1000;
 constexpr std::size_t kOtherBytes = 300;
 constexpr std::size_t kPromptBytes = 24;

@@ -1,16 +1,21 @@
 #include "server/http_server.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <functional>
+#include <semaphore>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "httplib.h"
+#include "server/http_connection.h"
 #include "server/limits.h"
 #include "server/log.h"
 #include "server/request_id.h"
+#include "src/base/thread_pool.h"
 
 namespace dimwatch::server {
 namespace {
@@ -94,14 +99,47 @@ void SetSocketOptions(int socket) {
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 }
 
+// Connections wait for a thread here, so many that they cannot take all descriptors; the others
+// wait with the kernel.
+class BoundedQueue final : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> serve) override {
+    places_.acquire();
+    threads_->Submit([this, serve = std::move(serve)] {
+      serve();
+      places_.release();
+    });
+  }
+  void shutdown() override { threads_.reset(); }
+
+ private:
+  std::counting_semaphore<> places_{kHttpConnections};
+  std::unique_ptr<ThreadPool> threads_ = std::make_unique<ThreadPool>(kHttpThreads);
+};
+
+class BoundedServer final : public httplib::Server {
+ private:
+  // In httplib's place, which bounds no request as a whole.
+  bool process_and_close_socket(socket_t socket) override {
+    HttpConnection connection(socket);
+    bool sound = true;
+    for (std::size_t left = keep_alive_max_count_; sound && left > 0; --left) {
+      if (svr_sock_ == INVALID_SOCKET || !connection.AwaitRequest()) break;
+      bool closed = false;
+      sound = process_request(connection, left == 1, closed, nullptr) && !closed;
+    }
+    ::shutdown(socket, SHUT_RDWR);
+    close(socket);
+    return sound;
+  }
+};
+
 void Configure(httplib::Server& server, HttpApi& api, ServerMetrics& metrics) {
-  server.new_task_queue = [] { return new httplib::ThreadPool(kHttpThreads); };
+  server.new_task_queue = [] { return new BoundedQueue; };
   server.set_socket_options(SetSocketOptions);
   server.set_tcp_nodelay(true);
-  server.set_keep_alive_timeout(kHttpIdleSeconds);
+  server.set_keep_alive_timeout(kHttpIdleSeconds);  // as replies say
   server.set_keep_alive_max_count(kHttpRequestsPerConnection);
-  server.set_read_timeout(kHttpReadSeconds);
-  server.set_write_timeout(kHttpWriteSeconds);
   server.set_payload_max_length(kHttpMaxBodyBytes);
   server.set_pre_routing_handler(
       [&api](const httplib::Request& request, httplib::Response& response) {
@@ -125,7 +163,7 @@ void Configure(httplib::Server& server, HttpApi& api, ServerMetrics& metrics) {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Address& address, HttpApi& api,
                                                               ServerMetrics& metrics) {
-  auto server = std::make_unique<httplib::Server>();
+  std::unique_ptr<httplib::Server> server = std::make_unique<BoundedServer>();
   Configure(*server, api, metrics);
   Address bound = address;
   bool good = true;

@@ -12,8 +12,20 @@ namespace dimwatch::server {
 // stream.
 inline constexpr std::int64_t kMessageSlackBytes = 16 << 20;
 
-// RPCs of one connection at a time.
-inline constexpr int kMaxStreamsPerConnection = 1000;
+// Bytes that gRPC holds of all connections: messages that have not come whole, for the most part.
+inline constexpr std::size_t kMaxTransportBytes = 512 << 20;
+
+// No connection gets a descriptor of this number or a greater one, nor more than three quarters of
+// what the process may open. One costs about 20 KiB.
+inline constexpr int kMostDescriptorsOfConnections = 16'384;
+
+// Headers of an RPC. Beyond it gRPC 1.51 loses step with the compression of its peer's headers
+// (CVE-2023-32731), which on a proxy's connection belong to several callers: more than HAProxy
+// (16 KiB) and Envoy (60 KiB) pass on unless told otherwise.
+inline constexpr int kMaxHeaderBytes = 128 << 10;
+
+// RPCs of one connection at a time: each costs about 20 KiB as long as it is open.
+inline constexpr int kMaxStreamsPerConnection = 256;
 
 // Threads that serve requests: they read the store and log items, so that gRPC's own never block.
 inline constexpr std::size_t kHandlerThreads = 16;
@@ -49,8 +61,11 @@ inline constexpr std::size_t kMaxLabels = 32;
 inline constexpr std::size_t kMaxLabelKeyBytes = 64;
 inline constexpr std::size_t kMaxHyperparametersBytes = 64 << 10;
 
-// HTTP: threads, and how long a silent connection may hold one.
-inline constexpr std::size_t kHttpThreads = 8;
+// HTTP: connections that are served or wait to be, and threads. A silent connection holds a thread
+// for kHttpIdleSeconds, a request for kHttpReadSeconds until it has come whole, and for
+// kHttpWriteSeconds from then on.
+inline constexpr std::ptrdiff_t kHttpConnections = 256;
+inline constexpr std::size_t kHttpThreads = 32;
 inline constexpr std::time_t kHttpIdleSeconds = 2;
 inline constexpr std::time_t kHttpReadSeconds = 5;
 inline constexpr std::time_t kHttpWriteSeconds = 30;
@@ -58,6 +73,8 @@ inline constexpr std::time_t kHttpWriteSeconds = 30;
 inline constexpr std::size_t kHttpRequestsPerConnection = 1000;
 // Body of a request; nothing that is served takes one.
 inline constexpr std::size_t kHttpMaxBodyBytes = 64 << 10;
+// Of a request with its headers, of which httplib bounds each and not the number.
+inline constexpr std::size_t kHttpMaxRequestBytes = 128 << 10;
 
 // How long RPCs may go on after the runs were persisted at a stop.
 inline constexpr std::chrono::seconds kShutdownGrace{3};

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/acceptor.h"
 #include "server/admin_service.h"
 #include "server/data_folder.h"
 #include "server/engine_costs.h"
@@ -55,6 +57,7 @@ struct Server::Parts {
   std::unique_ptr<Tls> tls;  // null: plain text
   std::unique_ptr<grpc::Server> grpc;
   Address grpc_address;
+  std::unique_ptr<Acceptor> acceptor;
   std::unique_ptr<HttpServer> http;
 };
 
@@ -131,8 +134,13 @@ void SetLimits(const Config& config, grpc::ServerBuilder& builder) {
   const auto message_bytes = static_cast<int>(
       std::min<std::int64_t>(config.max_batch_bytes + kMessageSlackBytes, INT32_MAX));
   builder.SetMaxReceiveMessageSize(message_bytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Of all connections: what was received and waits for the rest of its message, before a token is
+  // looked at. Streams that hold most are ended first, and windows shrink before that.
+  grpc::ResourceQuota quota("connections");
+  quota.Resize(kMaxTransportBytes);
+  builder.SetResourceQuota(quota);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxHeaderBytes);
   // Clients that vanished are found out within a minute and a half; pings of clients are welcome.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
@@ -223,7 +231,6 @@ absl::Status Server::Listen(const Config& config) {
   const absl::StatusOr<Address> http = ParseAddress("--http", config.http);
   if (!listen.ok()) return listen.status();
   if (!http.ok()) return http.status();
-  p.grpc_address = *listen;
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (!config.tls.certificate.empty()) {
     absl::StatusOr<std::unique_ptr<Tls>> tls = Tls::Open(config.tls, p.clock->Now());
@@ -232,13 +239,16 @@ absl::Status Server::Listen(const Config& config) {
     p.metrics.SetCertificateExpiry(p.tls->expire_time());
     credentials = p.tls->Credentials();
   }
-  builder.AddListeningPort(ToString(*listen), credentials, &p.grpc_address.port);
+  absl::StatusOr<std::unique_ptr<Acceptor>> acceptor =
+      Acceptor::Listen(*listen, MostDescriptorsOfConnections());
+  if (!acceptor.ok()) return acceptor.status();
+  p.acceptor = *std::move(acceptor);
+  p.grpc_address = p.acceptor->address();
+  auto connections = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
   p.grpc = builder.BuildAndStart();
-  if (p.grpc == nullptr || p.grpc_address.port == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on --listen ", config.listen,
-                     "; is the port in use, the address this machine's?"));
-  }
+  if (p.grpc == nullptr) return absl::InternalError("gRPC did not start");
+  p.acceptor->Start(std::move(connections));
   absl::StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::Start(*http, *p.api, p.metrics);
   if (!started.ok()) return started.status();
   p.http = *std::move(started);
@@ -307,6 +317,7 @@ void Server::Stop() {
   if (p.grpc != nullptr) SetHealth(*p.grpc, false);
   p.streams.StopAll();
   p.monitor->Drain();
+  p.acceptor.reset();
   if (p.grpc != nullptr) p.grpc->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   p.grpc.reset();
   p.http.reset();

@@ -52,8 +52,12 @@ grpc::ServerUnaryReactor* RunUnaryUntilDone(grpc::CallbackServerContext* grpc_co
     end.Finish(Principal(), caller.status());
     return reactor;
   }
-  context.handlers.Submit([end, &request, &access = context.access, principal = *std::move(caller),
-                           handler = std::move(handler)] {
+  context.handlers.Submit([end, grpc_context, &request, &access = context.access,
+                           principal = *std::move(caller), handler = std::move(handler)] {
+    // Requests that are sent to be cancelled (CVE-2023-44487) cost no more than their turn.
+    if (grpc_context->IsCancelled()) {
+      return end.Finish(principal, absl::CancelledError("the client is gone"));
+    }
     try {
       const absl::Status allowed = access.Authorize(principal, request);
       if (!allowed.ok()) return end.Finish(principal, allowed);

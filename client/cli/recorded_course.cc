@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,12 @@
 
 namespace dimwatch::cli {
 namespace {
+
+// Not negative, and so far from the type's end that a few of them can be added.
+template <typename Count>
+bool IsCount(const Json& value) {
+  return value.is_number_integer() && value >= 0 && value <= std::numeric_limits<Count>::max() / 8;
+}
 
 // Takes members out of a line. The first failure is kept.
 class LineReader {
@@ -27,8 +34,10 @@ class LineReader {
   void TakeIfThere(const char* key, Value& value) {
     if (!line_.contains(key)) return;
     try {
-      if constexpr (std::is_arithmetic_v<Value> && !std::is_same_v<Value, bool>) {
+      if constexpr (std::is_floating_point_v<Value>) {
         if (!line_[key].is_number()) return Fail(key, "must be a number");
+      } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
+        if (!IsCount<Value>(line_[key])) return Fail(key, "must be an integer, 0 or greater");
       }
       line_[key].get_to(value);
     } catch (const Json::exception&) {
@@ -40,12 +49,7 @@ class LineReader {
     if (!line_.contains(key) || line_[key].is_null()) return;
     TakeIfThere(key, value.emplace());
   }
-  void TakeStep(Step& step) {
-    Take("step", step.value);
-    if (status_.ok() && (!line_["step"].is_number_integer() || step.value < 0)) {
-      Fail("step", "must be an integer, 0 or greater");
-    }
-  }
+  void TakeStep(Step& step) { Take("step", step.value); }
   // A name that `parse` understands.
   template <typename Value, typename Parse>
   void TakeName(const char* key, Parse parse, Value& value) {

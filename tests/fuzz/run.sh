@@ -11,11 +11,11 @@ fi
 seconds=${1:-60}
 targets=("${@:2}")
 if [[ ${#targets[@]} == 0 ]]; then
-  mapfile -t targets < <(sed -n 's/^dimwatch_fuzz(\([a-z_]*\) .*/\1/p' tests/fuzz/CMakeLists.txt)
+  mapfile -t targets < <(sed -n 's/^ *dimwatch_fuzz(\([a-z_]*\) .*/\1/p' tests/fuzz/CMakeLists.txt)
 fi
-deploy/install-packages.sh fuzz
+deploy/install-packages.sh build fuzz
 cmake -S . -B build-fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_C_COMPILER=clang-14 \
-  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDIMWATCH_SERVER=OFF \
+  -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DDIMWATCH_SANITIZE=address,undefined,fuzzer-no-link > /dev/null
 cmake --build build-fuzz --target "${targets[@]/#/fuzz_}"
 for target in "${targets[@]}"; do

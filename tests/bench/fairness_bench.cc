@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "client/cli/system_clock.h"
 #include "src/monitor/monitor.h"
 #include "src/store/sqlite_store.h"
 #include "tests/bench/work.h"
@@ -20,16 +21,6 @@
 
 namespace dimwatch {
 namespace {
-
-using testing::Samples;
-
-class SystemClock final : public Clock {
- public:
-  absl::Time Now() const override { return absl::Now(); }
-  absl::Duration Monotonic() const override {
-    return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-  }
-};
 
 // Counts a run's estimates, and lets its job wait.
 class Listener final : public SessionListener {
@@ -111,7 +102,7 @@ double Quantile(const std::vector<double>& sorted, double share) {
 // Argument: how many greedy runs there are.
 void SmallSnapshot(benchmark::State& state) {
   const testing::TempFolder folder;
-  const SystemClock clock;
+  const cli::SystemClock clock;
   const auto store = SqliteStore::Open(folder.path() / "dimwatch.db");
   ThreadPool pool(2, &clock);
   const auto monitor =

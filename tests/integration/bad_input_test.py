@@ -73,6 +73,7 @@ def test_scalars_that_are_not_finite_are_named_while_the_others_are_taken(client
     assert "'loss'" in stream.nack(2).message
     stream.half_close()
     assert stream.end()[0] == grpc.StatusCode.OK
+    client.finish()  # behind all that is queued
     scalars = client.queries.ListScalars(query_pb2.ListScalarsRequest(run_id="r")).scalars
     assert [(scalar.name, scalar.step, scalar.value) for scalar in scalars] == [("accuracy", 10, 0.5)]
 

@@ -1,5 +1,6 @@
 """Traces: what is logged comes back from the folder."""
 
+import contextlib
 import json
 import resource
 
@@ -73,24 +74,27 @@ def test_a_disk_that_fails_is_warned_about_and_training_goes_on(tmp_path, caplog
     assert "stopped" in record.message
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """No file grows beyond 100 000 bytes."""
+    """No file grows beyond 100 000 bytes, also none that pytest reports to."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("log", [
     lambda run, step: run.probe("train/a").log(np.ones((10 ** step, 8), np.float32), step=step),
     lambda run, step: run.log({f"{i}/{'x' * 95}": step for i in range(240)}, step=step)], ids=["samples", "scalars"])
-def test_a_disk_that_is_full_ends_the_recording_alone(tmp_path, caplog, server, full_disk, log):
+def test_a_disk_that_is_full_ends_the_recording_alone(tmp_path, caplog, server, log):
     run = dimwatch.init(server=server.grpc, record=tmp_path / "trace", strict=True)
-    for step in [*range(1, 5), *range(1, 4)]:  # the fourth does not fit; nor would it later
-        log(run, step)
-        run.log({"loss": 1.0}, step=step)
-    run.finish()
+    with full_disk():
+        for step in [*range(1, 5), *range(1, 4)]:  # the fourth does not fit; nor would it later
+            log(run, step)
+            run.log({"loss": 1.0}, step=step)
+        run.finish()
     (record,) = caplog.records
     assert "recording" in record.message
     assert dimwatch.query.history(server.grpc, run.id).scalars["loss"] == [(1, 1), (2, 1), (3, 1)]

@@ -115,6 +115,21 @@ def test_pages_are_not_compressed_at_the_cost_of_training(server, client, course
     connection.close()
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("ranges", ["0-100000", "1-1020,-30", "5-", "-100000", "1-1020,5-3", "9-2"])
+def test_parts_of_a_reply_beyond_its_end_are_nobodys(server, method, ranges):
+    host, port = server.http.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        request = f"{method} /healthz HTTP/1.1\r\nHost: x\r\nRange: bytes={ranges}\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        reply = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = reply.partition(b"\r\n\r\n")
+    malformed = b" 416 " in head.splitlines()[0]  # its end is missing, but nothing is in its place
+    whole = b"ok\n" if method == "GET" else b"too large\"}\n"
+    assert head.startswith(b"HTTP/1.1 ") and b"\0" not in body
+    assert len(body) < 200 and (malformed or body.endswith(whole))
+
+
 def test_hostile_requests_do_not_disturb_the_server(server):
     host, port = server.http.split(":")
     for request in (

@@ -144,7 +144,8 @@ void Probe::Log(const void* data, std::int64_t rows, std::int64_t dim, std::int6
   samples.mutable_sample_ids()->Add(batch.sample_ids.begin(), batch.sample_ids.end());
   samples.set_snapshot_end(batch.snapshot_end);
   sender_->LogSamples(std::move(item), data, rows * dim * SizeOf(dtype));
-} catch (const std::exception&) {  // no memory: the batch is not taken
+} catch (const std::exception&) {
+  sender_->Lose(rows, 0);
 }
 
 Run::Run(std::shared_ptr<Sender> sender) : sender_(std::move(sender)) {}
@@ -192,7 +193,8 @@ void Run::Log(const std::map<std::string, double>& values, std::int64_t step) tr
   item.mutable_scalars()->set_step(step);
   item.mutable_scalars()->mutable_values()->insert(values.begin(), values.end());
   sender_->LogScalars(std::move(item));
-} catch (const std::exception&) {  // no memory: the numbers are not taken
+} catch (const std::exception&) {
+  sender_->Lose(0, 1);
 }
 
 bool Run::ShouldStop() const { return sender_->should_stop(); }

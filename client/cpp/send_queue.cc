@@ -23,10 +23,7 @@ void SetSeq(v1::IngestRequest& item, std::int64_t seq) {
 
 std::int64_t SendQueue::BytesOf(const v1::IngestRequest& item) {
   std::int64_t bytes = kItemOverhead;
-  if (item.has_samples()) {
-    bytes += static_cast<std::int64_t>(item.samples().data().size());
-    bytes += 8 * static_cast<std::int64_t>(item.samples().sample_ids_size());
-  }
+  if (item.has_samples()) bytes += 8 * static_cast<std::int64_t>(item.samples().sample_ids_size());
   for (const auto& [name, value] : item.scalars().values()) {
     bytes += kItemOverhead / 2 + static_cast<std::int64_t>(name.size());
   }
@@ -36,22 +33,50 @@ std::int64_t SendQueue::BytesOf(const v1::IngestRequest& item) {
 bool SendQueue::Reserve(std::int64_t bytes) {
   if (bytes_ + bytes > capacity_bytes_) return false;
   bytes_ += bytes;
+  while (bytes_ + spare_bytes_ > capacity_bytes_) {
+    spare_bytes_ -= spares_.back()->block.size();
+    spares_.pop_back();
+  }
   return true;
 }
 
-void SendQueue::Push(v1::IngestRequest item, std::int64_t reserved) {
-  if (item.has_samples()) {
-    Newest& newest = newest_[item.samples().probe()];
-    if (newest.step != item.samples().step()) newest.told = false;
-    newest.step = item.samples().step();
+void SendQueue::Push(QueuedItem item, std::int64_t reserved) {
+  Release(reserved);
+  if (item.message.has_samples()) {
+    v1::SampleBatch& samples = *item.message.mutable_samples();
+    Newest& newest = newest_[samples.probe()];
+    if (newest.step != samples.step()) newest.told = false;
+    newest.step = samples.step();
     if (newest.dropped_rows > 0 && newest.dropped_step == newest.step) {
-      item.mutable_samples()->set_dropped_rows(newest.dropped_rows);
+      samples.set_dropped_rows(newest.dropped_rows);
       newest.told = true;
     }
     newest.dropped_rows = 0;
   }
-  bytes_ += BytesOf(item) - reserved;
-  waiting_.push_back(std::make_unique<v1::IngestRequest>(std::move(item)));
+  const std::int64_t bytes =
+      BytesOf(item.message) + (item.data == nullptr ? 0 : item.data->block.size());
+  waiting_.push_back(std::move(item));
+  bytes_ += bytes;
+}
+
+std::shared_ptr<BatchData> SendQueue::TakeSpare(std::int64_t bytes) {
+  const std::int64_t size = DataBlock::SizeFor(bytes);
+  const auto fits = [size](const std::shared_ptr<BatchData>& spare) {
+    return spare->block.size() >= size && spare->block.size() / 2 <= size;
+  };
+  std::shared_ptr<BatchData> taken;
+  if (const auto spare = std::ranges::find_if(spares_, fits); spare != spares_.end()) {
+    taken = std::exchange(*spare, std::move(spares_.back()));
+    spares_.pop_back();
+    spare_bytes_ -= taken->block.size();
+    taken->parts = 1;
+  }
+  return taken;
+}
+
+void SendQueue::FreeSpares() {
+  spares_.clear();
+  spare_bytes_ = 0;
 }
 
 void SendQueue::NoteDropped(const std::string& probe, std::int64_t step, std::int64_t rows) {
@@ -66,24 +91,22 @@ bool SendQueue::NeedsWord(const std::string& probe, std::int64_t step) const {
   return newest != newest_.end() && newest->second.step == step && !newest->second.told;
 }
 
-std::unique_ptr<v1::IngestRequest> SendQueue::TakeWaiting() {
-  if (waiting_.empty()) return nullptr;
-  std::unique_ptr<v1::IngestRequest> item = std::move(waiting_.front());
-  waiting_.pop_front();
-  taken_bytes_ = BytesOf(*item);
-  return item;
-}
-
-void SendQueue::Number(std::vector<v1::IngestRequest> parts) {
-  bytes_ -= std::exchange(taken_bytes_, 0);
-  for (v1::IngestRequest& part : parts) {
-    SetSeq(part, next_seq_);
-    const std::int64_t bytes = BytesOf(part);
-    const std::int64_t rows = RowsOf(part);
-    numbered_.push_back(
-        {next_seq_++, bytes, rows, std::make_shared<const v1::IngestRequest>(std::move(part))});
-    bytes_ += bytes;
+void SendQueue::NumberNext(std::int64_t max_bytes) {
+  QueuedItem& whole = waiting_.front();
+  std::vector<Numbered> parts;
+  std::int64_t seq = next_seq_;
+  std::int64_t bytes = -BytesOf(whole.message);
+  for (QueuedItem& part : SplitBatch(whole, max_bytes)) {
+    SetSeq(part.message, seq);
+    bytes += BytesOf(part.message);
+    const std::int64_t rows = RowsOf(part.message);
+    parts.push_back({seq++, rows, std::make_shared<const QueuedItem>(std::move(part))});
   }
+  numbered_.insert(numbered_.end(), parts.begin(), parts.end());
+  if (whole.data != nullptr) whole.data->parts = static_cast<int>(parts.size());
+  bytes_ += bytes;
+  next_seq_ = seq;
+  waiting_.pop_front();
 }
 
 SendQueue::Item SendQueue::NextUnsent() {
@@ -101,8 +124,9 @@ std::int64_t SendQueue::Acknowledge(std::int64_t durable_seq) {
   std::int64_t rows = 0;
   while (!numbered_.empty() && numbered_.front().seq <= durable_seq) {
     rows += numbered_.front().rows;
-    bytes_ -= numbered_.front().bytes;
+    const Numbered numbered = std::move(numbered_.front());
     numbered_.pop_front();
+    Forget(numbered);
     if (unsent_ > 0) --unsent_;
   }
   return rows;
@@ -112,49 +136,58 @@ void SendQueue::Reject(std::int64_t seq) {
   const auto found = std::find_if(numbered_.begin(), numbered_.end(),
                                   [seq](const Numbered& item) { return item.seq == seq; });
   if (found == numbered_.end()) return;
-  bytes_ -= found->bytes;
+  const Numbered numbered = std::move(*found);
   if (static_cast<std::size_t>(found - numbered_.begin()) < unsent_) --unsent_;
   numbered_.erase(found);
+  Forget(numbered);
+}
+
+void SendQueue::Forget(const Numbered& numbered) {
+  bytes_ -= BytesOf(numbered.item->message);
+  const std::shared_ptr<BatchData>& data = numbered.item->data;
+  if (data == nullptr || --data->parts > 0) return;
+  bytes_ -= data->block.size();
+  const bool being_sent = numbered.item.use_count() > 1 || data.use_count() > 1;
+  if (being_sent || !DataBlock::IsLarge(data->block.size())) return;
+  spares_.push_back(data);
+  spare_bytes_ += data->block.size();
 }
 
 std::int64_t SendQueue::Clear() {
   std::int64_t rows = 0;
   for (const Numbered& numbered : numbered_) rows += numbered.rows;
-  for (const auto& item : waiting_) rows += RowsOf(*item);
+  for (const QueuedItem& item : waiting_) rows += RowsOf(item.message);
   numbered_.clear();
   waiting_.clear();
+  FreeSpares();
   newest_.clear();
   bytes_ = 0;
   unsent_ = 0;
   return rows;
 }
 
-std::vector<v1::IngestRequest> SplitBatch(v1::IngestRequest item, std::int64_t max_bytes) {
-  std::vector<v1::IngestRequest> parts;
-  const v1::SampleBatch& batch = item.samples();
-  const auto size = static_cast<std::int64_t>(batch.data().size());
-  if (size <= max_bytes || batch.rows() < 2) {
-    parts.push_back(std::move(item));
-    return parts;
-  }
-  const std::int64_t row_bytes = size / batch.rows();
+std::vector<QueuedItem> SplitBatch(const QueuedItem& item, std::int64_t max_bytes) {
+  const v1::SampleBatch& batch = item.message.samples();
+  if (item.size <= max_bytes || batch.rows() < 2) return {item};
+  std::vector<QueuedItem> parts;
+  const std::int64_t row_bytes = item.size / batch.rows();
   const std::int64_t part_rows = std::max<std::int64_t>(1, max_bytes / row_bytes);
   for (std::int64_t row = 0; row < batch.rows(); row += part_rows) {
     const std::int64_t rows = std::min(part_rows, batch.rows() - row);
-    v1::SampleBatch& part = *parts.emplace_back().mutable_samples();
-    part.set_probe(batch.probe());
-    part.set_step(batch.step());
-    part.set_rank(batch.rank());
-    part.set_dtype(batch.dtype());
-    part.set_rows(static_cast<std::int32_t>(rows));
-    part.set_dim(batch.dim());
-    part.set_data(batch.data().data() + row * row_bytes,
-                  static_cast<std::size_t>(rows * row_bytes));
+    QueuedItem& part = parts.emplace_back(
+        QueuedItem{{}, item.data, item.offset + row * row_bytes, rows * row_bytes});
+    v1::SampleBatch& samples = *part.message.mutable_samples();
+    samples.set_probe(batch.probe());
+    samples.set_step(batch.step());
+    samples.set_rank(batch.rank());
+    samples.set_dtype(batch.dtype());
+    samples.set_rows(static_cast<std::int32_t>(rows));
+    samples.set_dim(batch.dim());
     for (std::int64_t i = row; i < row + rows && i < batch.sample_ids_size(); ++i) {
-      part.add_sample_ids(batch.sample_ids(static_cast<int>(i)));
+      samples.add_sample_ids(batch.sample_ids(static_cast<int>(i)));
     }
-    if (row == 0) part.set_dropped_rows(batch.dropped_rows());
-    part.set_snapshot_end(batch.snapshot_end() && row + rows == batch.rows());
+    if (row == 0) samples.set_dropped_rows(batch.dropped_rows());
+    samples.set_snapshot_end(batch.snapshot_end() && row + rows == batch.rows());
   }
   return parts;
 }

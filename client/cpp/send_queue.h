@@ -11,25 +11,52 @@
 #include <string>
 #include <vector>
 
+#include "client/cpp/data_block.h"
 #include "dimwatch/v1/ingest.pb.h"
 
 namespace dimwatch::client_internal {
 
+// The data of a batch, which the items that it was cut into share.
+struct BatchData {
+  explicit BatchData(std::int64_t bytes) : block(bytes) {}
+  DataBlock block;
+  int parts = 1;  // items in the queue; guarded by the sender's mutex
+};
+
+// A message, and the part of a batch's data that belongs into it.
+struct QueuedItem {
+  v1::IngestRequest message;
+  std::shared_ptr<BatchData> data = nullptr;  // null but for a batch
+  std::int64_t offset = 0;                    // bytes
+  std::int64_t size = 0;                      // bytes
+};
+
 // Not thread-safe: the sender's mutex guards it.
 class SendQueue {
  public:
-  using Item = std::shared_ptr<const v1::IngestRequest>;
+  // To be given back under the mutex too, as the data may be overwritten from then on.
+  using Item = std::shared_ptr<const QueuedItem>;
 
-  // Holds at most `capacity_bytes`, counted as in BytesOf.
+  // Holds at most `capacity_bytes`, counted as in BytesOf, spare blocks included.
   explicit SendQueue(std::int64_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
 
+  // Of the message with all that belongs to it in the queue, but for its block.
   static std::int64_t BytesOf(const v1::IngestRequest& item);
 
-  // Sets room aside for an item of so many bytes; false, and no change, if there is none. O(1).
+  // Sets room aside for an item of so many bytes, where it must be at the expense of spare blocks;
+  // false, and no change, if there is none. O(1) but for these.
   bool Reserve(std::int64_t bytes);
-  // Appends an item in place of the `reserved` bytes. A batch carries the rows of its step that
-  // were dropped before it. O(1).
-  void Push(v1::IngestRequest item, std::int64_t reserved);
+  // Gives back what Reserve set aside.
+  void Release(std::int64_t bytes) { bytes_ -= bytes; }
+  // Appends an item in place of the `reserved` bytes, which are given back if that throws. A batch
+  // carries the rows of its step that were dropped before it. O(1).
+  void Push(QueuedItem item, std::int64_t reserved);
+
+  // A block of an item that left the queue: memory that need not be touched for the first time.
+  // Null if none fits so many bytes.
+  std::shared_ptr<BatchData> TakeSpare(std::int64_t bytes);
+  bool has_spares() const { return !spares_.empty(); }
+  void FreeSpares();
   // Notes that rows did not fit; the next batch of this probe and step says so. A step that was
   // dropped as a whole is a gap in the series, which needs no word.
   void NoteDropped(const std::string& probe, std::int64_t step, std::int64_t rows);
@@ -37,16 +64,15 @@ class SendQueue {
   // must not go unsaid, or the estimate would pass as complete.
   bool NeedsWord(const std::string& probe, std::int64_t step) const;
 
-  bool empty() const { return waiting_.empty() && numbered_.empty() && taken_bytes_ == 0; }
+  bool empty() const { return waiting_.empty() && numbered_.empty(); }
   // Whether an item waits for its number.
   bool waiting() const { return !waiting_.empty(); }
+  // Without the spare blocks.
   std::int64_t bytes() const { return bytes_; }
 
-  // Takes the first item that has no number yet; null if there is none. Its bytes stay counted
-  // until Number gives it back.
-  std::unique_ptr<v1::IngestRequest> TakeWaiting();
-  // Numbers the parts of the item taken last. REQUIRES: TakeWaiting returned it.
-  void Number(std::vector<v1::IngestRequest> parts);
+  // Numbers the first item that waits, cut into parts of at most `max_bytes` of data.
+  // REQUIRES: waiting().
+  void NumberNext(std::int64_t max_bytes);
 
   // The next numbered item that this stream has not sent; null if there is none.
   Item NextUnsent();
@@ -64,7 +90,6 @@ class SendQueue {
  private:
   struct Numbered {
     std::int64_t seq = 0;
-    std::int64_t bytes = 0;
     std::int64_t rows = 0;
     Item item;
   };
@@ -76,10 +101,14 @@ class SendQueue {
     std::int64_t dropped_rows = 0;
   };
 
+  // Takes an item that has left the queue off the count, and its block where it was the last of it.
+  void Forget(const Numbered& numbered);
+
   const std::int64_t capacity_bytes_;
   std::int64_t bytes_ = 0;
-  std::int64_t taken_bytes_ = 0;
-  std::deque<std::unique_ptr<v1::IngestRequest>> waiting_;
+  std::int64_t spare_bytes_ = 0;
+  std::vector<std::shared_ptr<BatchData>> spares_;  // large, nobody else's
+  std::deque<QueuedItem> waiting_;
   std::deque<Numbered> numbered_;  // by ascending seq
   std::size_t unsent_ = 0;         // index into numbered_
   std::int64_t next_seq_ = 1;
@@ -87,7 +116,7 @@ class SendQueue {
 };
 
 // Cuts a batch into batches of at most `max_bytes` of data each (one row at least), so that the
-// server takes them; other items come back as they are.
-std::vector<v1::IngestRequest> SplitBatch(v1::IngestRequest item, std::int64_t max_bytes);
+// server takes them; other items come back as they are. The data is not copied.
+std::vector<QueuedItem> SplitBatch(const QueuedItem& item, std::int64_t max_bytes);
 
 }  // namespace dimwatch::client_internal

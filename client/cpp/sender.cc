@@ -13,6 +13,9 @@ namespace dimwatch {
 inline namespace client_v1 {
 namespace {
 
+using client_internal::BatchData;
+using client_internal::DataBlock;
+using client_internal::SendQueue;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstBackoff{100};
@@ -57,6 +60,13 @@ std::int64_t NanosecondsSince1970() {
       .count();
 }
 
+// Null where there is no memory.
+std::shared_ptr<BatchData> NewData(std::int64_t bytes) try {
+  return std::make_shared<BatchData>(bytes);
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+
 }  // namespace
 
 Sender::Sender(client_internal::Endpoint endpoint, v1::Run run, std::int64_t queue_bytes,
@@ -95,44 +105,68 @@ void Sender::Declare(v1::ProbeConfig config) {
   const std::lock_guard lock(mutex_);
   if (phase_ != Phase::kOpen) return;
   *run_.mutable_config()->add_probes() = std::move(config);
-  queue_.Push(std::move(item), 0);
+  queue_.Push({std::move(item)}, 0);
   wake_.notify_all();
 }
 
 void Sender::LogSamples(v1::IngestRequest batch, const void* data, std::int64_t bytes) {
   if (InForkedChild()) return;
   const std::int64_t rows = batch.samples().rows();
-  std::int64_t reserved = client_internal::SendQueue::BytesOf(batch) + bytes;
-  std::int64_t dropped = 0;
+  const std::int64_t taken = Take(std::move(batch), data, bytes);
+  const std::lock_guard lock(mutex_);
+  stats_.rows_logged += rows;
+  stats_.rows_dropped += rows - taken;
+}
+
+std::int64_t Sender::Take(v1::IngestRequest batch, const void* data, std::int64_t bytes) {
+  std::int64_t reserved = SendQueue::BytesOf(batch) + DataBlock::SizeFor(bytes);
+  std::int64_t rows = batch.samples().rows();
+  std::shared_ptr<BatchData> copy;
+  bool has_room = false;
   {
     const std::lock_guard lock(mutex_);
     ReachedLocked("probe " + batch.samples().probe(), batch.samples().step());
-    stats_.rows_logged += rows;
-    if (phase_ != Phase::kOpen) {
-      stats_.rows_dropped += rows;
-      return;
-    }
-    if (!queue_.Reserve(reserved)) {
-      dropped = DropLocked(*batch.mutable_samples());
-      reserved = 0;
-    }
+    if (phase_ != Phase::kOpen) return 0;
+    copy = queue_.TakeSpare(bytes);
+    has_room = queue_.Reserve(reserved);
   }
-  if (dropped > 0) {
-    Warn("dropped", "dropped " + std::to_string(dropped) + " rows of probe '" +
-                        batch.samples().probe() + "' at step " +
-                        std::to_string(batch.samples().step()) +
+  if (has_room && copy == nullptr) copy = NewData(bytes);
+  if (!has_room || copy == nullptr) {
+    if (!LeaveOneRow(*batch.mutable_samples(), has_room ? reserved : 0)) return 0;
+    bytes /= std::exchange(rows, 1);
+    reserved = 0;
+    copy = std::make_shared<BatchData>(bytes);
+  }
+  std::copy_n(static_cast<const char*>(data), bytes, copy->block.data());
+  const std::lock_guard lock(mutex_);
+  if (!LiveLocked()) return 0;  // ended while the data was copied
+  queue_.Push({std::move(batch), std::move(copy), 0, bytes}, reserved);
+  wake_.notify_all();
+  return rows;
+}
+
+bool Sender::LeaveOneRow(v1::SampleBatch& batch, std::int64_t reserved) {
+  const std::int64_t rows = batch.rows();
+  bool leaves_one = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!LiveLocked()) return false;
+    queue_.Release(reserved);
+    leaves_one = rows > 1 && queue_.NeedsWord(batch.probe(), batch.step());
+    queue_.NoteDropped(batch.probe(), batch.step(), leaves_one ? rows - 1 : rows);
+  }
+  if (leaves_one) {
+    batch.set_rows(1);
+    batch.mutable_sample_ids()->Truncate(std::min(1, batch.sample_ids_size()));
+  }
+  if (reserved > 0) {
+    WarnOfMemory();
+  } else {
+    Warn("dropped", "dropped " + std::to_string(rows - (leaves_one ? 1 : 0)) + " rows of probe '" +
+                        batch.probe() + "' at step " + std::to_string(batch.step()) +
                         ": the queue is full; RunStats::rows_dropped goes on counting");
   }
-  if (dropped > 0 && dropped == rows) return;
-  const std::int64_t kept_bytes = dropped == 0 ? bytes : bytes / rows;
-  batch.mutable_samples()->set_data(data, static_cast<std::size_t>(kept_bytes));
-  const std::lock_guard lock(mutex_);
-  if (!LiveLocked()) {  // ended while the data was copied
-    stats_.rows_dropped += batch.samples().rows();
-    return;
-  }
-  queue_.Push(std::move(batch), reserved);
-  wake_.notify_all();
+  return leaves_one;
 }
 
 void Sender::ReachedLocked(const std::string& series, std::int64_t step) {
@@ -141,18 +175,6 @@ void Sender::ReachedLocked(const std::string& series, std::int64_t step) {
   last = step;
   step_.store(went_back ? step : std::max(step_.load(std::memory_order_relaxed), step),
               std::memory_order_relaxed);
-}
-
-std::int64_t Sender::DropLocked(v1::SampleBatch& batch) {
-  const bool keeps_one = batch.rows() > 1 && queue_.NeedsWord(batch.probe(), batch.step());
-  const std::int64_t dropped = keeps_one ? batch.rows() - 1 : batch.rows();
-  stats_.rows_dropped += dropped;
-  queue_.NoteDropped(batch.probe(), batch.step(), dropped);
-  if (keeps_one) {
-    batch.set_rows(1);
-    batch.mutable_sample_ids()->Truncate(std::min(1, batch.sample_ids_size()));
-  }
-  return dropped;
 }
 
 void Sender::Refuse(const std::string& probe, std::int64_t step, std::int64_t rows,
@@ -169,7 +191,7 @@ void Sender::Refuse(const std::string& probe, std::int64_t step, std::int64_t ro
 
 void Sender::LogScalars(v1::IngestRequest scalars) {
   if (InForkedChild()) return;
-  const std::int64_t bytes = client_internal::SendQueue::BytesOf(scalars);
+  const std::int64_t bytes = SendQueue::BytesOf(scalars);
   const std::lock_guard lock(mutex_);
   for (const auto& [name, value] : scalars.scalars().values()) {
     ReachedLocked("scalar " + name, scalars.scalars().step());
@@ -178,8 +200,19 @@ void Sender::LogScalars(v1::IngestRequest scalars) {
     ++stats_.scalars_dropped;
     return;
   }
-  queue_.Push(std::move(scalars), bytes);
+  queue_.Push({std::move(scalars)}, bytes);
   wake_.notify_all();
+}
+
+void Sender::Lose(std::int64_t rows, std::int64_t scalars) noexcept {
+  if (InForkedChild()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stats_.rows_logged += rows;
+    stats_.rows_dropped += rows;
+    stats_.scalars_dropped += scalars;
+  }
+  WarnOfMemory();
 }
 
 bool Sender::Finish(milliseconds timeout, bool failed) {
@@ -242,11 +275,13 @@ void Sender::Loop() {
     // drives its connecting, so wait for it here.
     grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
     channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectTimeout);
-    if (only_finish) {
-      FinishRun();
-    } else if (CreateRun() && RunStream()) {
-      backoff = kFirstBackoff;
-    }
+    Survive([&] {
+      if (only_finish) {
+        FinishRun();
+      } else if (CreateRun() && RunStream()) {
+        backoff = kFirstBackoff;
+      }
+    });
     lock.lock();
     if (DrainedLocked() && !only_finish) continue;
     wake_.wait_for(lock, backoff, [&] { return phase_ != phase; });
@@ -287,6 +322,12 @@ void Sender::Warn(const std::string& kind, const std::string& message) {
     on_warning_("dimwatch: " + message);
   } catch (...) {  // the callback's own affair: training goes on
   }
+}
+
+void Sender::WarnOfMemory() noexcept try {
+  Warn("memory",
+       "too little memory is left; what is logged is dropped, and RunStats goes on counting it");
+} catch (const std::exception&) {  // not even for that
 }
 
 }  // namespace client_v1

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -37,12 +39,14 @@ class Sender {
   const std::string& run_id() const { return run_id_; }
 
   void Declare(v1::ProbeConfig config);
-  // `batch` is complete but for its data.
+  // `batch` is complete but for its data. Throws std::bad_alloc, as LogScalars does.
   void LogSamples(v1::IngestRequest batch, const void* data, std::int64_t bytes);
   // A batch that cannot be one.
   void Refuse(const std::string& probe, std::int64_t step, std::int64_t rows,
               const std::string& why);
   void LogScalars(v1::IngestRequest scalars);
+  // Counts what there was no memory for, calls of LogScalars among it.
+  void Lose(std::int64_t rows, std::int64_t scalars) noexcept;
   bool Finish(std::chrono::milliseconds timeout, bool failed);
   // Accepts and sends nothing more.
   void Close();
@@ -62,19 +66,22 @@ class Sender {
 
   // The job goes back where a probe, or a scalar, goes back; others may count otherwise.
   void ReachedLocked(const std::string& series, std::int64_t step);
-  // Gives up a batch that does not fit, but for one row where its step would else pass as complete.
-  // Returns the rows given up.
-  std::int64_t DropLocked(v1::SampleBatch& batch);
+  // Returns the rows that the queue now has: all, none, or one. Throws std::bad_alloc: then none.
+  std::int64_t Take(v1::IngestRequest batch, const void* data, std::int64_t bytes);
+  // Gives up a batch for which there is no room, or `reserved` and no memory, but for one row where
+  // its step would else pass as complete. Returns whether that is left.
+  bool LeaveOneRow(v1::SampleBatch& batch, std::int64_t reserved);
   void Loop();
   // One stream from Hello to its end. Returns whether it was welcomed.
   bool RunStream();
   void ReadEvents(Stream& stream);
   void WriteItems(Stream& stream);
   bool AwaitWelcome();
-  // The next item to write; null when the stream is broken, the client closes, or everything is
-  // durable and the run finishes.
-  client_internal::SendQueue::Item AwaitItem();
-  void NumberWaiting(std::unique_lock<std::mutex>& lock);
+  // The next item to write, until the next call; null when the stream is broken, the client closes,
+  // or everything is durable and the run finishes.
+  const client_internal::QueuedItem* AwaitItem();
+  // `data` is room for the item's.
+  static bool WriteItem(Stream& stream, const client_internal::QueuedItem& item, std::string& data);
   void Handle(const v1::IngestResponse& event);
   void HandleNack(const v1::Nack& nack);
   void AdoptLocked(const v1::Decision& decision);
@@ -88,9 +95,30 @@ class Sender {
   void GiveUp(const std::string& why);
   // Without the lock. Tells each kind of trouble once.
   void Warn(const std::string& kind, const std::string& message);
-  // Makes `context` the call that Close cancels; false if the client has closed.
-  bool Enter(grpc::ClientContext& context);
-  void Leave();
+  void WarnOfMemory() noexcept;
+  // Calls `part`; where memory or threads run out in it, warns and returns false.
+  template <typename Part>
+  bool Survive(const Part& part) noexcept {
+    try {
+      part();
+      return true;
+    } catch (const std::exception&) {
+      WarnOfMemory();
+      return false;
+    }
+  }
+  // While it lives, `context` is the call that Close cancels.
+  class Call {
+   public:
+    Call(Sender& sender, grpc::ClientContext& context);
+    ~Call();
+    // Whether the client has not closed.
+    explicit operator bool() const { return live_; }
+
+   private:
+    Sender& sender_;
+    bool live_ = false;
+  };
 
   const client_internal::Endpoint endpoint_;
   const std::string run_id_;
@@ -112,7 +140,8 @@ class Sender {
   v1::Run run_;  // as to be created, with the probes declared so far
   std::map<std::string, std::int64_t> last_steps_;  // of each "probe NAME" and "scalar NAME"
   client_internal::SendQueue queue_;
-  grpc::ClientContext* context_ = nullptr;  // of the call in progress
+  client_internal::SendQueue::Item sending_;  // its data is read without the lock
+  grpc::ClientContext* context_ = nullptr;    // of the call in progress
   bool stream_broken_ = false;
   std::int64_t max_batch_bytes_ = 0;
   Decision decision_;

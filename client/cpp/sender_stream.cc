@@ -15,6 +15,8 @@ using std::chrono::seconds;
 constexpr seconds kCallTimeout{10};
 constexpr seconds kWelcomeTimeout{30};
 constexpr seconds kHalfCloseTimeout{5};
+// Without a log for so long, the memory of earlier ones goes back.
+constexpr seconds kIdle{10};
 // Where a server does not say what it takes.
 constexpr std::int64_t kDefaultMaxBatchBytes = 4 << 20;
 
@@ -25,18 +27,17 @@ bool CanBeMetadata(const std::string& text) {
 
 }  // namespace
 
-bool Sender::Enter(grpc::ClientContext& context) {
-  if (CanBeMetadata(run_id_)) context.AddMetadata("dimwatch-run", run_id_);
-  client_internal::ShowToken(endpoint_, context);
-  const std::lock_guard lock(mutex_);
-  if (!LiveLocked()) return false;
-  context_ = &context;
-  return true;
+Sender::Call::Call(Sender& sender, grpc::ClientContext& context) : sender_(sender) {
+  if (CanBeMetadata(sender.run_id_)) context.AddMetadata("dimwatch-run", sender.run_id_);
+  client_internal::ShowToken(sender.endpoint_, context);
+  const std::lock_guard lock(sender.mutex_);
+  live_ = sender.LiveLocked();
+  if (live_) sender.context_ = &context;
 }
 
-void Sender::Leave() {
-  const std::lock_guard lock(mutex_);
-  context_ = nullptr;
+Sender::Call::~Call() {
+  const std::lock_guard lock(sender_.mutex_);
+  sender_.context_ = nullptr;
 }
 
 bool Sender::CreateRun() {
@@ -48,9 +49,9 @@ bool Sender::CreateRun() {
   v1::CreateRunResponse response;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-  if (!Enter(context)) return false;
+  const Call call(*this, context);
+  if (!call) return false;
   const grpc::Status status = runs_->CreateRun(&context, request, &response);
-  Leave();
   if (!status.ok()) {
     HandleFailure(status, false);
     return false;
@@ -71,9 +72,9 @@ void Sender::FinishRun() {
     context.set_deadline(std::chrono::system_clock::now() + (finish_by_ - Clock::now()));
   }
   v1::FinishRunResponse response;
-  if (!Enter(context)) return;
+  const Call call(*this, context);
+  if (!call) return;
   const grpc::Status status = runs_->FinishRun(&context, request, &response);
-  Leave();
   if (!status.ok()) {
     HandleFailure(status, true);
     return;
@@ -86,24 +87,28 @@ void Sender::FinishRun() {
 
 bool Sender::RunStream() {
   grpc::ClientContext context;
-  if (!Enter(context)) return false;
+  const Call call(*this, context);
+  if (!call) return false;
   {
     const std::lock_guard lock(mutex_);
     stream_broken_ = welcomed_ = false;
   }
   const std::unique_ptr<Stream> stream = ingest_->Ingest(&context);
-  std::thread reader([this, &stream] { ReadEvents(*stream); });
-  WriteItems(*stream);
+  std::thread reader;
+  Survive([&] {
+    reader = std::thread([this, &stream] { ReadEvents(*stream); });
+    WriteItems(*stream);
+  });
   context.TryCancel();
-  reader.join();
+  if (reader.joinable()) reader.join();
   const grpc::Status status = stream->Finish();
-  Leave();
   bool welcomed = false;
   bool drained = false;
   {
     const std::lock_guard lock(mutex_);
     welcomed = welcomed_;
     drained = DrainedLocked();
+    sending_.reset();
     stats_.connected = false;
   }
   if (!drained) HandleFailure(status, welcomed);
@@ -115,8 +120,9 @@ void Sender::WriteItems(Stream& stream) {
   hello.mutable_hello()->set_run_id(run_id_);
   hello.mutable_hello()->set_session_epoch(epoch_);
   if (!stream.Write(hello) || !AwaitWelcome()) return;
-  while (const client_internal::SendQueue::Item item = AwaitItem()) {
-    if (!stream.Write(*item)) return;
+  std::string data;  // kept from message to message, as its memory is
+  while (const client_internal::QueuedItem* const item = AwaitItem()) {
+    if (!WriteItem(stream, *item, data)) return;
   }
   std::unique_lock lock(mutex_);
   if (stream_broken_ || !LiveLocked()) return;
@@ -133,37 +139,40 @@ bool Sender::AwaitWelcome() {
   return welcomed_ && !stream_broken_;
 }
 
-client_internal::SendQueue::Item Sender::AwaitItem() {
+const client_internal::QueuedItem* Sender::AwaitItem() {
   std::unique_lock lock(mutex_);
+  sending_.reset();
   while (!stream_broken_ && LiveLocked() && !DrainedLocked()) {
-    if (client_internal::SendQueue::Item item = queue_.NextUnsent()) return item;
+    sending_ = queue_.NextUnsent();
+    if (sending_ != nullptr) return sending_.get();
     if (queue_.waiting()) {
-      NumberWaiting(lock);
-    } else {
+      queue_.NumberNext(max_batch_bytes_);
+    } else if (!queue_.has_spares()) {
       wake_.wait(lock);
+    } else if (wake_.wait_for(lock, kIdle) == std::cv_status::timeout) {
+      queue_.FreeSpares();
     }
   }
   return nullptr;
 }
 
-void Sender::NumberWaiting(std::unique_lock<std::mutex>& lock) {
-  const std::unique_ptr<v1::IngestRequest> item = queue_.TakeWaiting();
-  const std::int64_t max_bytes = max_batch_bytes_;
-  const std::int64_t rows = item->samples().rows();
-  lock.unlock();
-  std::vector<v1::IngestRequest> parts = client_internal::SplitBatch(std::move(*item), max_bytes);
-  lock.lock();
-  if (LiveLocked()) {
-    queue_.Number(std::move(parts));
-  } else {  // given up meanwhile, with all that was in the queue
-    stats_.rows_dropped += rows;
-  }
+bool Sender::WriteItem(Stream& stream, const client_internal::QueuedItem& item, std::string& data) {
+  if (item.data == nullptr) return stream.Write(item.message);
+  v1::IngestRequest message = item.message;
+  data.assign(item.data->block.data() + item.offset, static_cast<std::size_t>(item.size));
+  message.mutable_samples()->mutable_data()->swap(data);
+  const bool written = stream.Write(message);
+  message.mutable_samples()->mutable_data()->swap(data);
+  return written;
 }
 
 void Sender::ReadEvents(Stream& stream) {
-  v1::IngestResponse event;
-  while (stream.Read(&event)) Handle(event);
+  const bool read_all = Survive([&] {
+    v1::IngestResponse event;
+    while (stream.Read(&event)) Handle(event);
+  });
   const std::lock_guard lock(mutex_);
+  if (!read_all) context_->TryCancel();
   stream_broken_ = true;
   wake_.notify_all();
 }

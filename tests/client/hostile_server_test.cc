@@ -2,11 +2,13 @@
 #include "tests/client/hostile_server.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <iostream>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -177,6 +179,77 @@ TEST_F(HostileServerTest, AJobWhoseServerDiesAndComesBackLosesWhatItCounts) {
   EXPECT_EQ(stats.rows_durable + stats.rows_dropped, step_ * kRows);
   EXPECT_GT(stats.rows_durable, 0);
   EXPECT_EQ(stats.items_rejected, 0);
+}
+
+// Blocks are kept for the next logs, which may not come.
+TEST_F(HostileServerTest, AnIdleJobGivesItsMemoryBack) {
+  constexpr std::int64_t kLogs = 4;
+  ServerProcess server(folder_.path(), 0);
+  dimwatch::Run run = Start(server.address());
+  server.Freeze();
+  Train(run, kLogs);
+  server.Thaw();
+  while (run.stats().rows_durable < kLogs * kRows) std::this_thread::sleep_for(milliseconds(5));
+  const std::int64_t busy = ResidentBytes();
+  const auto deadline = steady_clock::now() + seconds(60);
+  const auto given_back = [&] { return busy - ResidentBytes() > (kLogs - 1) * kRows * kDim * 2; };
+  while (!given_back() && steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  EXPECT_TRUE(given_back()) << busy << " bytes, now " << ResidentBytes();
+  EXPECT_TRUE(run.Finish());
+}
+
+// Address space of this process, from now on.
+void LeaveMemory(std::int64_t bytes) {
+  std::int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const auto limit = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE) + bytes);
+  const rlimit limits{limit, limit};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &limits), 0);
+}
+
+// Logs far more than there is memory for to a server that stops answering and then goes on.
+// Returns whether the run ended well, with every row counted and one warning.
+bool TrainWithoutMemory() {
+  const testing::TempFolder folder;
+  ServerProcess server(folder.path(), 0);
+  std::mutex mutex;
+  std::vector<std::string> warnings;
+  dimwatch::Run run = dimwatch::Run::Start({.server = server.address(),
+                                            .project = "tests",
+                                            .queue_bytes = std::int64_t{4} << 30,
+                                            .on_warning = [&](const std::string& warning) {
+                                              const std::lock_guard lock(mutex);
+                                              warnings.push_back(warning);
+                                            }});
+  Probe probe = run.AddProbe({.name = "train/a", .neighbors = 8, .max_points = 100});
+  while (!run.stats().connected) std::this_thread::sleep_for(milliseconds(5));
+  server.Freeze();
+  const std::vector<std::uint16_t> cloud(kRows * kDim, 0x3c00);  // ones
+  LeaveMemory(256 << 20);
+  for (std::int64_t step = 0; step < kSteps; ++step) {
+    probe.Log(cloud.data(), kRows, kDim, step, DType::kF16, {.snapshot_end = true});
+    run.Log({{"train/loss", 1.0}}, step);
+  }
+  server.Thaw();
+  const bool finished = run.Finish();
+  const RunStats stats = run.stats();
+  std::cerr << "finished " << finished << " logged " << stats.rows_logged << " durable "
+            << stats.rows_durable << " dropped " << stats.rows_dropped << "\n";
+  for (const std::string& warning : warnings) std::cerr << warning << "\n";
+  return finished && stats.rows_logged == kSteps * kRows && stats.rows_durable > 0 &&
+         stats.rows_dropped > 0 && stats.rows_durable + stats.rows_dropped == stats.rows_logged &&
+         stats.scalars_dropped == 0 && warnings.size() == 1 &&
+         warnings.front().find("too little memory") != std::string::npos;
+}
+
+TEST(HostileMachineTest, AJobWithoutMemoryTrainsOn) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizers map more address space than any limit leaves";
+#endif
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(_exit(TrainWithoutMemory() ? 0 : 1), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

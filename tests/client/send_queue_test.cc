@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <malloc.h>
 
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,33 +17,39 @@ using ::testing::IsEmpty;
 
 constexpr std::int64_t kPlenty = 1 << 20;
 
-v1::IngestRequest Batch(std::int64_t step, int rows, const std::string& probe = "train/a") {
-  v1::IngestRequest item;
-  v1::SampleBatch& batch = *item.mutable_samples();
+QueuedItem Batch(std::int64_t step, int rows, const std::string& probe = "train/a") {
+  QueuedItem item;
+  v1::SampleBatch& batch = *item.message.mutable_samples();
   batch.set_probe(probe);
   batch.set_step(step);
   batch.set_dtype(v1::DTYPE_F32);
   batch.set_rows(rows);
   batch.set_dim(2);
+  item.size = 8 * rows;
+  item.data = std::make_shared<BatchData>(item.size);
   for (int row = 0; row < rows; ++row) {
-    batch.mutable_data()->append(8, static_cast<char>('a' + row));
+    std::fill_n(item.data->block.data() + 8 * row, 8, static_cast<char>('a' + row));
     batch.add_sample_ids(100 + row);
   }
   return item;
 }
 
+std::int64_t BytesOf(const QueuedItem& item) {
+  return SendQueue::BytesOf(item.message) + (item.data ? item.data->block.size() : 0);
+}
+
+// A batch of float32 x 2 in a block worth keeping.
+constexpr int kManyRows = 1 << 15;
+
 // Numbers everything that waits, whole.
 void NumberAll(SendQueue& queue) {
-  while (queue.waiting()) {
-    std::vector<v1::IngestRequest> parts;
-    parts.push_back(*queue.TakeWaiting());
-    queue.Number(std::move(parts));
-  }
+  while (queue.waiting()) queue.NumberNext(kPlenty);
 }
 
 std::vector<std::int64_t> Unsent(SendQueue& queue) {
   std::vector<std::int64_t> seqs;
-  while (const SendQueue::Item item = queue.NextUnsent()) seqs.push_back(item->samples().seq());
+  while (const SendQueue::Item item = queue.NextUnsent())
+    seqs.push_back(item->message.samples().seq());
   return seqs;
 }
 
@@ -85,7 +93,7 @@ TEST(SendQueueTest, ARejectedItemIsNotSentAgain) {
 }
 
 TEST(SendQueueTest, RoomIsBoundedAndComesBackWithAcknowledgements) {
-  const std::int64_t one = SendQueue::BytesOf(Batch(0, 4));
+  const std::int64_t one = BytesOf(Batch(0, 4));
   SendQueue queue(2 * one);
   for (int step = 0; step < 2; ++step) {
     ASSERT_TRUE(queue.Reserve(one));
@@ -112,7 +120,7 @@ TEST(SendQueueTest, DroppedRowsAreReportedOnTheNextBatchOfTheirStep) {
   NumberAll(queue);
   std::vector<std::int64_t> dropped;
   while (const SendQueue::Item item = queue.NextUnsent()) {
-    dropped.push_back(item->samples().dropped_rows());
+    dropped.push_back(item->message.samples().dropped_rows());
   }
   EXPECT_THAT(dropped, ElementsAre(0, 0, 11, 0));
 }
@@ -123,7 +131,7 @@ TEST(SendQueueTest, AStepDroppedAsAWholeDoesNotMarkTheNextOne) {
   EXPECT_FALSE(queue.NeedsWord("train/a", 7));
   queue.Push(Batch(8, 1), 0);
   NumberAll(queue);
-  EXPECT_EQ(queue.NextUnsent()->samples().dropped_rows(), 0);
+  EXPECT_EQ(queue.NextUnsent()->message.samples().dropped_rows(), 0);
 }
 
 // Of what the allocator gave out.
@@ -133,8 +141,8 @@ TEST(SendQueueTest, SmallItemsTakeNoMoreMemoryThanIsCounted) {
   SendQueue queue(std::int64_t{1} << 40);
   std::int64_t before = AllocatedBytes();
   for (int step = 0; step < 5000; ++step) {
-    v1::IngestRequest batch = Batch(step, 3);
-    const std::int64_t bytes = SendQueue::BytesOf(batch);
+    QueuedItem batch = Batch(step, 3);
+    const std::int64_t bytes = BytesOf(batch);
     ASSERT_TRUE(queue.Reserve(bytes));
     queue.Push(std::move(batch), bytes);
   }
@@ -144,35 +152,92 @@ TEST(SendQueueTest, SmallItemsTakeNoMoreMemoryThanIsCounted) {
   queue.Clear();
   before = AllocatedBytes();
   for (int step = 0; step < 5000; ++step) {
-    v1::IngestRequest item;
+    QueuedItem item;
     for (const char* name : {"train/loss", "train/accuracy", "validation/a-name-that-is-longer"}) {
-      (*item.mutable_scalars()->mutable_values())[name] = step;
+      (*item.message.mutable_scalars()->mutable_values())[name] = step;
     }
-    const std::int64_t bytes = SendQueue::BytesOf(item);
+    const std::int64_t bytes = BytesOf(item);
     ASSERT_TRUE(queue.Reserve(bytes));
     queue.Push(std::move(item), bytes);
   }
   EXPECT_LE(AllocatedBytes() - before, queue.bytes());
 }
 
+TEST(SendQueueTest, ABlockStaysCountedUntilItsLastPartLeaves) {
+  SendQueue queue(kPlenty);
+  QueuedItem whole = Batch(0, kManyRows);
+  const std::int64_t block = whole.data->block.size();
+  queue.Push(std::move(whole), 0);
+  queue.NumberNext(block / 3);
+  Unsent(queue);
+  queue.Acknowledge(2);
+  queue.Reject(4);
+  EXPECT_GT(queue.bytes(), block);
+  EXPECT_FALSE(queue.has_spares());
+  queue.Acknowledge(3);
+  EXPECT_EQ(queue.bytes(), 0);
+  EXPECT_TRUE(queue.has_spares());
+}
+
+// A batch of kManyRows, sent.
+SendQueue::Item SendLarge(SendQueue& queue) {
+  queue.Push(Batch(0, kManyRows), 0);
+  NumberAll(queue);
+  return queue.NextUnsent();
+}
+
+TEST(SendQueueTest, ABlockServesTheNextBatchOfItsSize) {
+  SendQueue queue(kPlenty);
+  const char* const data = SendLarge(queue)->data->block.data();
+  EXPECT_EQ(queue.TakeSpare(8 * kManyRows), nullptr) << "sent is not durable";
+  queue.Acknowledge(1);
+  EXPECT_EQ(queue.TakeSpare(2 * kManyRows), nullptr) << "far too large";
+  EXPECT_EQ(queue.TakeSpare(16 * kManyRows), nullptr) << "too small";
+  const std::shared_ptr<BatchData> spare = queue.TakeSpare(7 * kManyRows);
+  ASSERT_NE(spare, nullptr);
+  EXPECT_EQ(spare->block.data(), data);
+  EXPECT_EQ(spare->parts, 1);
+  EXPECT_FALSE(queue.has_spares());
+}
+
+TEST(SendQueueTest, ABlockThatIsBeingSentIsNotOverwritten) {
+  SendQueue queue(kPlenty);
+  const SendQueue::Item item = SendLarge(queue);
+  queue.Acknowledge(1);
+  EXPECT_FALSE(queue.has_spares());
+  EXPECT_EQ(queue.bytes(), 0);
+}
+
+TEST(SendQueueTest, SpareBlocksGiveWayToWhatIsLogged) {
+  const std::int64_t one = BytesOf(Batch(0, kManyRows));
+  SendQueue queue(one);
+  SendLarge(queue);
+  queue.Acknowledge(1);
+  ASSERT_TRUE(queue.Reserve(one - DataBlock::SizeFor(8 * kManyRows)));
+  EXPECT_TRUE(queue.has_spares());
+  ASSERT_TRUE(queue.Reserve(1));
+  EXPECT_FALSE(queue.has_spares());
+}
+
 TEST(SplitBatchTest, PartsAreTheWholeAndOnlyTheLastEndsTheSnapshot) {
-  v1::IngestRequest whole = Batch(3, 7);
-  whole.mutable_samples()->set_snapshot_end(true);
-  whole.mutable_samples()->set_dropped_rows(9);
-  const std::string data = whole.samples().data();
-  const std::vector<v1::IngestRequest> parts = SplitBatch(whole, /*max_bytes=*/3 * 8 + 7);
+  QueuedItem whole = Batch(3, 7);
+  whole.message.mutable_samples()->set_snapshot_end(true);
+  whole.message.mutable_samples()->set_dropped_rows(9);
+  const std::string data(whole.data->block.data(), static_cast<std::size_t>(whole.size));
+  const std::vector<QueuedItem> parts = SplitBatch(whole, /*max_bytes=*/3 * 8 + 7);
   ASSERT_EQ(parts.size(), 3U);
   std::string joined;
   std::vector<int> rows;
   std::vector<std::int64_t> ids;
-  for (const v1::IngestRequest& part : parts) {
-    joined += part.samples().data();
-    rows.push_back(part.samples().rows());
-    ids.insert(ids.end(), part.samples().sample_ids().begin(), part.samples().sample_ids().end());
-    EXPECT_EQ(part.samples().step(), 3);
-    EXPECT_EQ(part.samples().dim(), 2);
-    EXPECT_EQ(part.samples().snapshot_end(), &part == &parts.back());
-    EXPECT_EQ(part.samples().dropped_rows(), &part == &parts.front() ? 9 : 0);
+  for (const QueuedItem& part : parts) {
+    const v1::SampleBatch& samples = part.message.samples();
+    joined.append(part.data->block.data() + part.offset, static_cast<std::size_t>(part.size));
+    rows.push_back(samples.rows());
+    ids.insert(ids.end(), samples.sample_ids().begin(), samples.sample_ids().end());
+    EXPECT_EQ(samples.step(), 3);
+    EXPECT_EQ(samples.dim(), 2);
+    EXPECT_EQ(samples.snapshot_end(), &part == &parts.back());
+    EXPECT_EQ(samples.dropped_rows(), &part == &parts.front() ? 9 : 0);
   }
   EXPECT_EQ(joined, data);
   EXPECT_THAT(rows, ElementsAre(3, 3, 1));

@@ -42,7 +42,9 @@ std::string AwaitReady(int output) {
 
 }  // namespace
 
-ServerProcess::ServerProcess(const std::filesystem::path& folder, int port) {
+ServerProcess::ServerProcess(const std::filesystem::path& folder, int port,
+                             const std::string& binary) {
+  const std::string program = binary.empty() ? DIMWATCH_SERVER_BINARY : binary;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) Fail("no pipe");
   posix_spawn_file_actions_t actions;
@@ -52,14 +54,13 @@ ServerProcess::ServerProcess(const std::filesystem::path& folder, int port) {
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(),
                                    O_WRONLY | O_CREAT | O_APPEND, 0600);
   std::vector<std::string> words = {
-      DIMWATCH_SERVER_BINARY, "--listen",   "127.0.0.1:" + std::to_string(port), "--http",
-      "127.0.0.1:0",          "--data-dir", (folder / "data").string()};
+      program,       "--listen",   "127.0.0.1:" + std::to_string(port), "--http",
+      "127.0.0.1:0", "--data-dir", (folder / "data").string()};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  if (posix_spawn(&pid_, DIMWATCH_SERVER_BINARY, &actions, nullptr, arguments.data(), environ) !=
-      0) {
-    Fail("cannot start " DIMWATCH_SERVER_BINARY);
+  if (posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments.data(), environ) != 0) {
+    Fail("cannot start " + program);
   }
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);

@@ -11,8 +11,8 @@ namespace dimwatch {
 class ServerProcess {
  public:
   // Starts it over `folder` and waits until it says that it is ready; aborts the test if it does
-  // not within 30 s. Port 0 takes a free one.
-  ServerProcess(const std::filesystem::path& folder, int port);
+  // not within 30 s. Port 0 takes a free one. `binary`: another program; empty: dimwatch-server.
+  ServerProcess(const std::filesystem::path& folder, int port, const std::string& binary = "");
   // SIGKILL: nothing is left to be cleaned up by the server.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
@@ -20,6 +20,7 @@ class ServerProcess {
 
   const std::string& address() const { return address_; }
   int port() const;
+  pid_t pid() const { return pid_; }
 
   void Kill();
   // SIGSTOP and SIGCONT.

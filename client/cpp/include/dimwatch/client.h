@@ -10,12 +10,16 @@
 //   run.Finish();
 //
 // Promised to the training loop:
-//  1. No call throws. Only Finish waits; Log takes microseconds and one copy of its data (docs/
-//     benchmarks.md: 6 MiB in 0.8 ms, and 5 ms where that is memory touched for the first time).
+//  1. No call throws, but for Start and AddProbe where there is no memory or no thread for them.
+//     Only Finish waits; Log takes microseconds and one copy of its data (docs/benchmarks.md: 6 MiB
+//     in 0.35 ms, and 0.6 ms where that is memory touched for the first time).
 //  2. Memory is bounded by RunOptions::queue_bytes, counted over everything that the server has not
-//     yet stored. A batch that does not fit is dropped, and what was accepted before is kept. Where
-//     a part of its step was accepted, one row more carries the word of it to the server: that
-//     step's estimate then is incomplete and feeds no signal. A step dropped as a whole is a gap.
+//     yet stored, and over the memory of what it has, which is kept for the next batches and given
+//     back after ten seconds without any; beside it there is one message of at most 4 MiB and what
+//     gRPC needs. A batch that does not fit, or for which there is no memory, is dropped, and what
+//     was accepted before is kept. Where a part of its step was accepted, one row more carries the
+//     word of it to the server: that step's estimate then is incomplete and feeds no signal. A step
+//     dropped as a whole is a gap.
 //  3. A server that is absent, slow, hung or restarted only delays: items are kept until the server
 //     has them durably, and sent again over a new connection. The run is created when the server
 //     comes up.
@@ -117,8 +121,8 @@ struct RunOptions {
   SignalOptions signals = {};
   PolicyOptions policy = {};
   std::int64_t queue_bytes = 256 << 20;
-  // Told once about each kind of trouble (no connection, dropped, rejected, refused), by the thread
-  // that meets it: a background thread, or the one in Log. What it throws is swallowed.
+  // Told once about each kind of trouble (no connection, dropped, no memory, rejected, refused), by
+  // the thread that meets it: a background thread, or the one in Log. What it throws is swallowed.
   std::function<void(const std::string& message)> on_warning = {};
   std::string token = {};  // for a server that uses tokens; empty: $DIMWATCH_TOKEN
   TlsOptions tls = {};
@@ -148,11 +152,11 @@ struct RunStats {
   std::int64_t connections = 0;      // streams that the server welcomed
   std::int64_t rows_logged = 0;      // handed to Log
   std::int64_t rows_durable = 0;     // held safely by the server
-  std::int64_t rows_dropped = 0;     // by the client: no room in the queue, or the run is refused
+  std::int64_t rows_dropped = 0;     // by the client: no room in the queue, no memory, or refused
   std::int64_t scalars_dropped = 0;  // calls of Run::Log, likewise
   std::int64_t rows_rejected = 0;    // by the server
   std::int64_t items_rejected = 0;   // declarations and scalars among them
-  std::int64_t queued_bytes = 0;
+  std::int64_t queued_bytes = 0;     // without the memory kept for the next batches
 };
 
 // A handle; copies name the same probe. Outliving its run is harmless: Log then does nothing.

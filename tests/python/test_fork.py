@@ -1,5 +1,9 @@
 """Workers of a DataLoader are forked from a process that reports: they neither hang nor report."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -51,3 +55,29 @@ def test_workers_neither_hang_nor_report(kind, tmp_path, capfd):
             assert [e.step for e in history.estimates] == list(range(epochs))
             assert history.scalars == {}
     assert capfd.readouterr().err.count("\n") <= 1  # logging's own handler for warnings
+
+
+FORKING = """
+import os, sys, dimwatch
+run = dimwatch.init("tests", server=sys.argv[1])
+for step in range(100):
+    run.log({"loss": 1.0}, step=step)
+    child = os.fork()
+    if child == 0:
+        sys.exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+run.finish(timeout=0.2)
+"""
+
+
+@pytest.mark.parametrize("kind", [hostile.Healthy, hostile.Dead], ids=lambda kind: kind.__name__)
+def test_children_that_exit_by_themselves_exit_as_they_say(kind, tmp_path):
+    """gRPC's own handlers of forks may hang the parent, and its end may abort the child."""
+    with kind(tmp_path) as server:
+        server.worsen()
+        command = [sys.executable, "-c", FORKING, server.address]
+        path = os.pathsep.join([path for path in sys.path if path])
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
+                              text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "mutex" not in done.stderr

@@ -1,14 +1,27 @@
 """Connections to a server."""
 
+import ctypes
 import os
 import re
 
 # gRPC writes lines to stderr at every connection to a server that talks nonsense; we warn once.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# With it gRPC 1.51 waits at every fork until its threads rest, which may be never: a training
+# process hung for good when it started the workers of a DataLoader.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import grpc  # noqa: E402  (reads its environment once)
 
 _HTTPS = "https://"
+
+_idle = []  # from the first channel on: one that never connects
+
+
+def leave_alone(run):
+    """In a forked child: what is gRPC's, and the run's, is never taken down, not even at its exit.
+    It would look for threads that are not there, and abort."""
+    for held in (*_idle, run):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
 
 
 class Credentials:
@@ -37,6 +50,8 @@ class Credentials:
     def open_channel(self, server):
         """A channel to "host:port", encrypted where there are roots or the address begins with
         "https://"; never through a proxy to this machine. OSError for a file that cannot be read."""
+        if not _idle:
+            _idle.append(grpc.insecure_channel("unix:/dev/null"))
         encrypted = bool(self._roots or self._certificate) or server.startswith(_HTTPS)
         address = server[len(_HTTPS):] if server.startswith(_HTTPS) else server
         options = [

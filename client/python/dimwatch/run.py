@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 
-from dimwatch import _arrays, _attention, _config
+from dimwatch import _arrays, _attention, _channel, _config
 from dimwatch._channel import Credentials
 from dimwatch._outbox import Attention, Declaration, Outbox, Samples, Scalars
 from dimwatch._recorder import Recorder
@@ -451,6 +451,7 @@ def _disable_in_child():
     """A forked child has none of our threads: the parent alone reports."""
     for run in list(_live_runs):
         run._disabled = True
+        _channel.leave_alone(run)
     _live_runs.clear()
 
 

@@ -8,11 +8,12 @@
 #include "server/errors.h"
 #include "server/limits.h"
 #include "server/request_id.h"
+#include "src/base/names.h"
 #include "src/base/quota_error.h"
 
 namespace dimwatch::server {
 
-absl::Status CloudBuilder::Add(const v1::EstimateCloudRequest& request) {
+absl::Status CloudBuilder::Add(const v1::EstimateCloudRequest& request, CloudShare& share) {
   if (dim_ == 0) {
     const absl::StatusOr<EstimatorSettings> settings = FromProto(request.config());
     if (!settings.ok()) return Blame("config", settings.status());
@@ -42,11 +43,18 @@ absl::Status CloudBuilder::Add(const v1::EstimateCloudRequest& request) {
                          absl::StrCat(bytes, " bytes as float32; at most ", kMaxCloudBytes,
                                       " are allowed for one cloud"));
   }
+  const auto more = static_cast<std::int64_t>(rows * dim * sizeof(float));
+  if (absl::Status status = share.Hold(more); !status.ok()) return status;
   dim_ = dim;
   const std::size_t before = rows_.size();
   rows_.resize(before + rows * dim);
   DecodeComponents(*dtype, request.data(), std::span(rows_).subspan(before));
   return absl::OkStatus();
+}
+
+EstimateWork CloudBuilder::work() const {
+  return WorkOf(settings_, static_cast<std::int64_t>(rows_.size() / dim_),
+                static_cast<std::int64_t>(dim_));
 }
 
 CloudCall::CloudCall(Principal principal, grpc::CallbackServerContext& grpc_context,
@@ -57,7 +65,7 @@ CloudCall::CloudCall(Principal principal, grpc::CallbackServerContext& grpc_cont
       context_(context) {}
 
 CloudCall::~CloudCall() {
-  if (has_place_) --context_.in_flight;
+  if (place_ != nullptr) context_.places.GiveBack(place_);
 }
 
 CloudCall* CloudCall::Start(grpc::CallbackServerContext& grpc_context, grpc::ByteBuffer& response,
@@ -78,9 +86,8 @@ CloudCall* CloudCall::Start(grpc::CallbackServerContext& grpc_context, grpc::Byt
 }
 
 absl::Status CloudCall::TakePlace() {
-  has_place_ = ++context_.in_flight <= kMaxCloudsInFlight;
-  if (has_place_) return absl::OkStatus();
-  --context_.in_flight;
+  place_ = context_.places.Take();
+  if (place_ != nullptr) return absl::OkStatus();
   return QuotaExceeded("max_clouds_in_flight",
                        absl::StrCat("the server is at work on ", kMaxCloudsInFlight,
                                     " clouds, as many as it takes; try again later"),
@@ -100,7 +107,7 @@ void CloudCall::OnReadDone(bool ok) {
   if (ok) {
     context_.handlers.Submit([call = shared_from_this()] { call->Receive(); });
   } else if (!grpc_context_.IsCancelled()) {
-    context_.pool.Submit([call = shared_from_this()] { call->Estimate(); });
+    context_.pool.Submit([call = shared_from_this()] { call->Estimate(); }, *place_);
   }
 }
 
@@ -109,15 +116,32 @@ void CloudCall::Receive() {
   const bool good =
       grpc::SerializationTraits<v1::EstimateCloudRequest>::Deserialize(&read_, &request).ok();
   read_.Clear();
-  const absl::Status status =
-      good ? cloud_.Add(request)
-           : absl::InvalidArgumentError(
-                 "a message on the stream is not a dimwatch.v1.EstimateCloudRequest");
+  absl::Status status;
+  if (!good) {
+    status = absl::InvalidArgumentError(
+        "a message on the stream is not a dimwatch.v1.EstimateCloudRequest");
+  }
+  if (status.ok() && share_ == nullptr) status = Open(request);
+  if (status.ok()) status = cloud_.Add(request, *share_);
   if (!status.ok()) {
     FinishOnce(status);
     return;
   }
   ReadOn();
+}
+
+absl::Status CloudCall::Open(const v1::EstimateCloudRequest& first) {
+  if (!first.project().empty()) {
+    const absl::Status status = ValidateName("project", first.project());
+    if (!status.ok()) return Blame("project", status);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    project_ = first.project();
+  }
+  if (absl::Status s = context_.access.Authorize(principal(), first); !s.ok()) return s;
+  share_ = context_.monitor.OpenCloud(first.project());
+  return absl::OkStatus();
 }
 
 void CloudCall::ReadOn() {
@@ -132,6 +156,10 @@ void CloudCall::Estimate() {
   }
   if (cloud_.empty()) {
     FinishOnce(absl::InvalidArgumentError("no rows were sent"));
+    return;
+  }
+  if (const absl::Status status = share_->Take(cloud_.work()); !status.ok()) {
+    FinishOnce(status);
     return;
   }
   const absl::StatusOr<CloudEstimate> estimate = EstimateCloud(
@@ -159,8 +187,9 @@ void CloudCall::FinishOnce(const absl::Status& status, const v1::EstimateCloudRe
     grpc::SerializationTraits<v1::EstimateCloudResponse>::Serialize(*response, &response_,
                                                                     &own_buffer);
   }
-  LogHandled(RequestIdOf(grpc_context_), principal(), v1::EstimateCloudRequest::default_instance(),
-             status);
+  v1::EstimateCloudRequest named;
+  named.set_project(project_);
+  LogHandled(RequestIdOf(grpc_context_), principal(), named, status);
   Finish(ToGrpcStatus(status));
 }
 

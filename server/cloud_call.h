@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/estimator_service.h"
+#include "src/monitor/cloud_share.h"
 
 namespace dimwatch::server {
 
@@ -18,11 +20,13 @@ namespace dimwatch::server {
 class CloudBuilder {
  public:
   // Adds the rows of one message. INVALID_ARGUMENT for rows that do not fit each other or their
-  // bytes, RESOURCE_EXHAUSTED beyond kMaxCloudBytes, counted as float32.
-  absl::Status Add(const v1::EstimateCloudRequest& request);
+  // bytes, RESOURCE_EXHAUSTED beyond kMaxCloudBytes or what `share` has room for, counted as
+  // float32.
+  absl::Status Add(const v1::EstimateCloudRequest& request, CloudShare& share);
 
   const EstimatorSettings& settings() const { return settings_; }
   PointCloudView view() const { return {rows_, rows_.size() / dim_, dim_}; }
+  EstimateWork work() const;
   bool empty() const { return rows_.empty(); }
 
  private:
@@ -53,8 +57,10 @@ class CloudCall final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
             grpc::ByteBuffer& response, EstimatorContext& context);
 
   absl::Status TakePlace();
-  void ReadOn();    // unless finished
-  void Receive();   // on a handler's thread
+  void ReadOn();   // unless finished
+  void Receive();  // on a handler's thread
+  // Reads the project of the first message, which must be allowed.
+  absl::Status Open(const v1::EstimateCloudRequest& first);
   void Estimate();  // on the pool
   void FinishOnce(const absl::Status& status, const v1::EstimateCloudResponse* response = nullptr);
 
@@ -62,11 +68,14 @@ class CloudCall final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   grpc::ByteBuffer& response_;  // gRPC's, until finished
   EstimatorContext& context_;
   std::shared_ptr<CloudCall> self_;  // until OnDone
-  bool has_place_ = false;
+  ThreadPool::Account* place_ = nullptr;
   grpc::ByteBuffer read_;
-  CloudBuilder cloud_;  // touched by one of Receive and Estimate at a time
+  // Touched by one of Receive and Estimate at a time.
+  std::unique_ptr<CloudShare> share_;  // from the first message on
+  CloudBuilder cloud_;
 
   std::mutex mutex_;
+  std::string project_;    // guarded by mutex_
   bool finished_ = false;  // guarded by mutex_
 };
 

@@ -41,7 +41,7 @@ inline constexpr int kWatchPage = 256;
 
 // One cloud of EstimatorService, as sent.
 inline constexpr std::int64_t kMaxCloudBytes = 256 << 20;
-// Clouds of EstimatorService being received or estimated at a time; each may hold kMaxCloudBytes.
+// Clouds of EstimatorService being received or estimated at a time.
 inline constexpr int kMaxCloudsInFlight = 4;
 
 // Pages of lists.

@@ -75,11 +75,13 @@ void WriteIngest(const MonitorStats& stats, const std::map<std::string, std::int
 
 void WriteState(const MonitorStats& stats, Writer& writer) {
   constexpr const char* kMemory = "dimwatch_memory_bytes";
-  constexpr const char* kMemoryHelp = "Memory in use: by windows, by queues, by the whole process.";
+  constexpr const char* kMemoryHelp =
+      "Memory in use: by windows, by queues, by clouds, by the whole process.";
   writer.Gauge("dimwatch_estimate_backlog", "Items queued behind estimates.",
                stats.estimate_backlog);
   writer.Gauge(kMemory, kMemoryHelp, stats.window_bytes, {{"kind", "windows"}});
   writer.Gauge(kMemory, kMemoryHelp, stats.queued_bytes, {{"kind", "queues"}});
+  writer.Gauge(kMemory, kMemoryHelp, stats.cloud_bytes, {{"kind", "clouds"}});
   writer.Gauge(kMemory, kMemoryHelp, ResidentBytes(), {{"kind", "process"}});
   writer.Gauge("dimwatch_active_runs", "Runs that have not ended.", stats.active_runs);
   writer.Gauge("dimwatch_active_probes", "Probes of runs that have not ended.",
@@ -115,6 +117,43 @@ void WriteTokens(const std::vector<TokenLife>& tokens, const MetricsPage::Visibl
         &TokenLife::create_time);
   write("dimwatch_token_expiry_timestamp_seconds", "When a token expires.",
         &TokenLife::expire_time);
+}
+
+constexpr std::array<const char*, kResources> kResourceNames = {
+    "runs", "probes", "queue_bytes", "window_bytes", "cloud_bytes", "disk_bytes"};
+
+void WriteProjects(const MonitorSnapshot& snapshot, const MetricsPage::Visible& visible,
+                   Writer& writer) {
+  const auto each = [&](const auto& write) {
+    for (const auto& [name, stats] : snapshot.projects) {
+      if (visible(name)) write(name, stats);
+    }
+  };
+  each([&](const std::string& project, const ProjectStats& stats) {
+    for (std::size_t i = 0; i < kResources; ++i) {
+      writer.Gauge("dimwatch_project_usage", "What the runs and clouds of a project use.",
+                   stats.used[i], {{"project", project}, {"resource", kResourceNames[i]}});
+    }
+  });
+  each([&](const std::string& project, const ProjectStats& stats) {
+    const auto limit = [&](const char* resource, double value) {
+      if (value == 0) return;
+      writer.Add(MetricType::Gauge, "dimwatch_project_quota",
+                 "What a project may use; compute: rows x points x dim a minute.", value,
+                 {{"project", project}, {"resource", resource}});
+    };
+    limit("runs", static_cast<double>(stats.quota.max_runs));
+    limit("probes", static_cast<double>(stats.quota.max_probes));
+    limit("queue_bytes", static_cast<double>(stats.quota.max_queue_bytes));
+    limit("disk_bytes", static_cast<double>(stats.quota.max_disk_bytes));
+    limit("compute", stats.quota.compute_per_minute);
+  });
+  each([&](const std::string& project, const ProjectStats& stats) {
+    for (const auto& [quota, count] : stats.refusals) {
+      writer.Counter("dimwatch_quota_refusals_total", "Runs and items refused, by limit.", count,
+                     {{"project", project}, {"quota", quota}});
+    }
+  });
 }
 
 }  // namespace
@@ -191,7 +230,7 @@ void ServerMetrics::SetTokens(const std::vector<Token>& tokens) {
 void ServerMetrics::SetMemoryLimits(std::int64_t soft_bytes, std::int64_t hard_bytes) {
   auto& family = prometheus::BuildGauge()
                      .Name("dimwatch_memory_limit_bytes")
-                     .Help("Limits of the memory of windows and queues together.")
+                     .Help("Limits of the memory of windows, queues and clouds together.")
                      .Register(registry_);
   family.Add({{"kind", "soft"}}).Set(static_cast<double>(soft_bytes));
   family.Add({{"kind", "hard"}}).Set(static_cast<double>(hard_bytes));
@@ -232,46 +271,6 @@ std::map<std::string, std::int64_t> ServerMetrics::rejected_rows() const {
 }
 
 std::vector<MetricFamily> ServerMetrics::Collect() const { return registry_.Collect(); }
-
-namespace {
-
-constexpr std::array<const char*, kResources> kResourceNames = {"runs", "probes", "queue_bytes",
-                                                                "window_bytes", "disk_bytes"};
-
-void WriteProjects(const MonitorSnapshot& snapshot, const MetricsPage::Visible& visible,
-                   Writer& writer) {
-  const auto each = [&](const auto& write) {
-    for (const auto& [name, stats] : snapshot.projects) {
-      if (visible(name)) write(name, stats);
-    }
-  };
-  each([&](const std::string& project, const ProjectStats& stats) {
-    for (std::size_t i = 0; i < kResources; ++i) {
-      writer.Gauge("dimwatch_project_usage", "What the runs of a project use.", stats.used[i],
-                   {{"project", project}, {"resource", kResourceNames[i]}});
-    }
-  });
-  each([&](const std::string& project, const ProjectStats& stats) {
-    const auto limit = [&](const char* resource, double value) {
-      if (value == 0) return;
-      writer.Add(MetricType::Gauge, "dimwatch_project_quota",
-                 "What a project may use; compute: rows x points x dim a minute.", value,
-                 {{"project", project}, {"resource", resource}});
-    };
-    limit("runs", static_cast<double>(stats.quota.max_runs));
-    limit("probes", static_cast<double>(stats.quota.max_probes));
-    limit("queue_bytes", static_cast<double>(stats.quota.max_queue_bytes));
-    limit("disk_bytes", static_cast<double>(stats.quota.max_disk_bytes));
-    limit("compute", stats.quota.compute_per_minute);
-  });
-  for (const auto& [key, count] : snapshot.stats.refusals) {
-    if (!visible(key.first)) continue;
-    writer.Counter("dimwatch_quota_refusals_total", "Runs and items refused, by limit.", count,
-                   {{"project", key.first}, {"quota", key.second}});
-  }
-}
-
-}  // namespace
 
 std::string MetricsPage::Text(const Visible& visible) const {
   MonitorSnapshot snapshot = monitor_.Snapshot();

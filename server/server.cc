@@ -202,7 +202,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, cons
                                          config.max_batch_bytes, *p.access, p.streams});
   p.query_service.emplace(*p.queries, *p.monitor, unary, p.streams);
   p.admin_service.emplace(unary);
-  p.estimator_service.emplace(*p.handlers, *p.pool, p.metrics, clock, costs, *p.access, p.streams);
+  p.estimator_service.emplace(*p.handlers, *p.pool, *p.monitor, p.metrics, clock, costs, *p.access,
+                              p.streams);
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   server->SetProjects(config);
   if (absl::StatusOr<std::size_t> tokens = server->ReadTokensAgain(); !tokens.ok()) {

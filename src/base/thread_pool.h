@@ -32,8 +32,9 @@ class ThreadPool {
     std::atomic<double> virtual_time_{0};
   };
 
-  // With 0 threads everything runs on the caller's thread. Without a clock no time passes: what
-  // waits goes in order of submission. The clock outlives the pool.
+  // With 0 threads everything runs on the caller's thread. Without a clock no time passes:
+  // work goes in order of submission, and before what is left of loops. The clock outlives the
+  // pool.
   explicit ThreadPool(std::size_t threads, const Clock* clock = nullptr);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -20,7 +20,6 @@ namespace dimwatch {
 namespace {
 
 using Rejection = RunAdmission::Rejection;
-using Work = RunAdmission::Work;
 
 // The same arithmetic as the probe's window, without the rows.
 class WindowMeter {
@@ -34,6 +33,9 @@ class WindowMeter {
     if (settings_.window == WindowKind::kRolling) return settings_.window_points;
     const bool same = open_ && newest_ == step;
     return rows + (same ? open_rows_ : 0);
+  }
+  bool IsOpenAt(Step step) const {
+    return settings_.window == WindowKind::kSnapshot && open_ && newest_ == step && open_rows_ > 0;
   }
   // Of the cloud that the batch completes: its own, or that of the step before; 0: of none.
   std::int64_t RowsCompleted(const SampleItem& item) const {
@@ -157,20 +159,23 @@ class RunAdmission::Impl {
     std::visit([this](const auto& kind) { Take(kind); }, item);
   }
 
-  Work WorkOf(const SampleItem& item) const {
+  EstimateWork WorkOf(const SampleItem& item) const {
     const WindowMeter& meter = probes_.find(item.probe)->second;
     const ProbeSettings& probe = meter.settings();
-    const EstimatorSettings& settings = probe.estimator;
-    const auto dim = static_cast<double>(item.dim);
     if (probe.window == WindowKind::kRolling) {
-      return {static_cast<double>(item.rows), static_cast<double>(probe.window_points) * dim,
-              false};
+      const std::int64_t components = probe.window_points * item.dim;
+      return {static_cast<double>(item.rows), static_cast<double>(components), false};
     }
-    const std::int64_t points = std::min(meter.RowsCompleted(item), settings.max_points);
-    const std::int64_t queries =
-        settings.queries == 0 ? points : std::min(points, settings.queries);
-    return {static_cast<double>(queries), static_cast<double>(points) * dim,
-            settings.target_standard_error == 0 && settings.index != IndexKind::kHnsw};
+    return dimwatch::WorkOf(probe.estimator, meter.RowsCompleted(item), item.dim);
+  }
+
+  bool IsOpen(const std::string& probe, Step step) const {
+    const auto meter = probes_.find(probe);
+    return meter != probes_.end() && meter->second.IsOpenAt(step);
+  }
+  bool Rolls(const std::string& probe) const {
+    const auto meter = probes_.find(probe);
+    return meter != probes_.end() && meter->second.settings().window == WindowKind::kRolling;
   }
 
   bool AddsProbe(const IngestItem& item) const {
@@ -292,9 +297,11 @@ RunAdmission::RunAdmission(RunAdmission&&) noexcept = default;
 RunAdmission& RunAdmission::operator=(RunAdmission&&) noexcept = default;
 Rejection RunAdmission::Check(const IngestItem& item) const { return impl_->Check(item); }
 void RunAdmission::Note(const IngestItem& item) { impl_->Note(item); }
-RunAdmission::Work RunAdmission::WorkOf(const SampleItem& item) const {
-  return impl_->WorkOf(item);
+EstimateWork RunAdmission::WorkOf(const SampleItem& item) const { return impl_->WorkOf(item); }
+bool RunAdmission::IsOpen(const std::string& probe, Step step) const {
+  return impl_->IsOpen(probe, step);
 }
+bool RunAdmission::Rolls(const std::string& probe) const { return impl_->Rolls(probe); }
 bool RunAdmission::AddsProbe(const IngestItem& item) const { return impl_->AddsProbe(item); }
 std::int64_t RunAdmission::probes() const { return impl_->probes(); }
 std::int64_t RunAdmission::last_seq() const { return impl_->last_seq(); }

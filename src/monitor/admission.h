@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "src/knn/engine_choice.h"
+#include "src/monitor/estimate_work.h"
 #include "src/store/ingest_item.h"
 #include "src/store/records.h"
 
@@ -43,14 +44,13 @@ class RunAdmission {
   };
   Rejection Check(const IngestItem& item) const;
 
-  // What the clouds that the item completes cost to estimate.
-  struct Work {
-    double queries = 0;           // points averaged over, or rows compared; 0: it completes nothing
-    double per_query = 0;         // points x dim
-    bool can_be_sampled = false;  // fewer queries would do, with a larger error
-  };
-  // REQUIRES: Check says OK, and not known.
-  Work WorkOf(const SampleItem& item) const;
+  // What the clouds that the item completes cost to estimate. REQUIRES: Check says OK, and not
+  // known.
+  EstimateWork WorkOf(const SampleItem& item) const;
+  // Whether a snapshot of this step is open, of which rows, or prompts, were taken.
+  bool IsOpen(const std::string& probe, Step step) const;
+  // Whether the probe has a rolling window.
+  bool Rolls(const std::string& probe) const;
   // Whether the item declares a probe that is new.
   bool AddsProbe(const IngestItem& item) const;
   std::int64_t probes() const;

@@ -13,11 +13,6 @@ void Counters::CountRejectedRows(const std::string& reason, std::int64_t rows) {
   rejected_rows_[reason] += rows;
 }
 
-void Counters::CountRefusal(const std::string& project, const std::string& quota) {
-  const std::lock_guard lock(mutex_);
-  ++refusals_[{project, quota}];
-}
-
 void Counters::Read(MonitorStats& stats) const {
   stats.rows = rows_;
   stats.bytes = bytes_;
@@ -28,7 +23,6 @@ void Counters::Read(MonitorStats& stats) const {
   stats.cut_log_bytes = cut_log_bytes_;
   const std::lock_guard lock(mutex_);
   stats.rejected_rows = rejected_rows_;
-  stats.refusals = refusals_;
 }
 
 }  // namespace dimwatch

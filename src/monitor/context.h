@@ -25,7 +25,6 @@ class Counters {
   void CountStoreError() { ++store_errors_; }
   void CountExpiredRun() { ++expired_runs_; }
   void CountSubsampled() { ++subsampled_estimates_; }
-  void CountRefusal(const std::string& project, const std::string& quota);
   void CountCutLog(std::int64_t bytes) { cut_log_bytes_ += bytes; }
   // Fills the counters of `stats`.
   void Read(MonitorStats& stats) const;
@@ -39,8 +38,7 @@ class Counters {
   std::atomic<std::int64_t> subsampled_estimates_{0};
   std::atomic<std::int64_t> cut_log_bytes_{0};
   mutable std::mutex mutex_;
-  std::map<std::string, std::int64_t> rejected_rows_;                     // guarded by mutex_
-  std::map<std::pair<std::string, std::string>, std::int64_t> refusals_;  // guarded by mutex_
+  std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
 };
 
 struct MonitorContext {

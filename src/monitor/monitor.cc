@@ -67,6 +67,10 @@ class MonitorImpl final : public Monitor {
                                            std::shared_ptr<SessionListener> listener) override;
   absl::StatusOr<std::shared_ptr<void>> Subscribe(const std::string& run_id,
                                                   std::function<void()> notify) override;
+  std::unique_ptr<CloudShare> OpenCloud(const std::string& project) override {
+    return std::make_unique<CloudShare>(context_.usage, project, context_.options.hard_memory_bytes,
+                                        context_.clock);
+  }
   MonitorSnapshot Snapshot() override;
   void SetRetention(Retention retention) override;
   void SetQuotas(Quotas quotas) override { context_.usage->SetQuotas(std::move(quotas)); }
@@ -138,6 +142,7 @@ absl::StatusOr<Monitor::Created> MonitorImpl::CreateRun(RunRecord run) {
   const auto active = std::ranges::count_if(
       actors, [](const ActorPtr& actor) { return IsActive(actor->view()->run); });
   if (active >= context_.options.max_runs) {
+    context_.usage->Of(run.project)->CountRefusal("max_runs");
     return QuotaExceeded(
         "max_runs",
         absl::StrCat("the server holds ", active, " runs that have not ended; allowed are ",
@@ -145,7 +150,7 @@ absl::StatusOr<Monitor::Created> MonitorImpl::CreateRun(RunRecord run) {
         kRetry);
   }
   if (absl::Status s = CheckQuota(run); !s.ok()) {
-    context_.counters.CountRefusal(run.project, QuotaOf(s));
+    context_.usage->Of(run.project)->CountRefusal(QuotaOf(s));
     return s;
   }
   const absl::StatusOr<ActorPtr> actor = Make(std::move(run));
@@ -324,11 +329,12 @@ MonitorSnapshot MonitorImpl::Snapshot() {
   }
   stats.queued_bytes = context_.usage->of(Resource::kQueuedBytes);
   stats.window_bytes = context_.usage->of(Resource::kWindowBytes);
-  stats.disk_bytes = context_.usage->of(Resource::kDiskBytes);
+  stats.cloud_bytes = context_.usage->of(Resource::kCloudBytes);
   context_.counters.Read(stats);
   context_.usage->Visit([&](const std::string& name, const ProjectUsage& project) {
     ProjectStats& of_project = snapshot.projects[name];
     of_project.quota = project.quota();
+    of_project.refusals = project.refusals();
     for (std::size_t i = 0; i < kResources; ++i) {
       of_project.used[i] = project.of(static_cast<Resource>(i));
     }
@@ -358,6 +364,7 @@ std::vector<ViewPtr> MonitorImpl::Expired() const {
 
 std::vector<ViewPtr> MonitorImpl::Tick() {
   for (const ActorPtr& actor : Actors()) actor->Tick();
+  context_.usage->ForgetUnused(context_.clock.Monotonic(), context_.options.linger);
   std::vector<ViewPtr> deleted;
   for (ViewPtr& view : Expired()) {
     if (!DeleteRun(view->run.run_id).ok()) {

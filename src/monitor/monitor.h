@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "src/base/clock.h"
 #include "src/base/thread_pool.h"
+#include "src/monitor/cloud_share.h"
 #include "src/monitor/run_pipeline.h"
 #include "src/monitor/usage.h"
 #include "src/store/store.h"
@@ -32,8 +33,8 @@ struct MonitorOptions {
   RunLimits run_limits;
   std::int64_t max_runs = 1000;                      // not ended
   std::int64_t max_queued_bytes_per_run = 64 << 20;  // beyond it sessions are told to wait
-  // Of windows and queues together. Beyond the soft limit estimates are averaged over fewer points,
-  // and jobs wait for their queues; beyond the hard one nothing more is taken.
+  // Of windows, queues and clouds together. Beyond the soft limit estimates are averaged over fewer
+  // points, and jobs wait for their queues; beyond the hard one nothing more is taken.
   std::int64_t soft_memory_bytes = std::numeric_limits<std::int64_t>::max();
   std::int64_t hard_memory_bytes = std::numeric_limits<std::int64_t>::max();
   EngineCosts engine_costs;                   // on this machine
@@ -66,15 +67,13 @@ struct MonitorStats {
   std::int64_t estimate_backlog = 0;  // items queued behind estimates
   std::int64_t queued_bytes = 0;
   std::int64_t window_bytes = 0;
-  std::int64_t disk_bytes = 0;
+  std::int64_t cloud_bytes = 0;  // CloudShare
   std::int64_t rows = 0;
   std::int64_t bytes = 0;
   std::int64_t batches = 0;
   std::int64_t store_errors = 0;
   std::int64_t expired_runs = 0;  // deleted because of their age
   std::int64_t subsampled_estimates = 0;
-  // Refused: by project and quota.
-  std::map<std::pair<std::string, std::string>, std::int64_t> refusals;
   std::int64_t cut_log_bytes = 0;  // of logs that ended within a record, or in zeroes, at the start
   std::map<std::string, std::int64_t>
       rejected_rows;  // by reason: "nonfinite", "invalid_argument", ...
@@ -84,6 +83,7 @@ struct MonitorStats {
 struct ProjectStats {
   std::array<std::int64_t, kResources> used{};
   Quota quota;
+  std::map<std::string, std::int64_t> refusals;  // by the limit that was reached
 };
 
 // One consistent view for a scrape. Immutable.
@@ -190,6 +190,9 @@ class Monitor {
   // unknown run.
   virtual absl::StatusOr<std::shared_ptr<void>> Subscribe(const std::string& run_id,
                                                           std::function<void()> notify) = 0;
+
+  // For a cloud that is estimated beside the runs and counts for `project`.
+  virtual std::unique_ptr<CloudShare> OpenCloud(const std::string& project) = 0;
 
   virtual MonitorSnapshot Snapshot() = 0;
   // Kept from the next Tick on; before, everything is.

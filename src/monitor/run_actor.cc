@@ -42,26 +42,6 @@ std::int64_t DataBytesOf(const IngestItem& item) {
   return data ? static_cast<std::int64_t>(data->size()) : 0;
 }
 
-// Leaves of a refused batch that its rows are missing, so that its step is known to be incomplete,
-// also after a restart. False if there is nothing to leave.
-bool Strip(IngestItem& item) {
-  if (auto* samples = std::get_if<SampleItem>(&item)) {
-    samples->dropped_rows += std::exchange(samples->rows, 0);
-    samples->data.clear();
-    samples->sample_ids.clear();
-    return true;
-  }
-  auto* attention = std::get_if<AttentionItem>(&item);
-  if (attention == nullptr) return false;
-  attention->dropped_prompts += std::exchange(attention->prompts, 0);
-  attention->data.clear();
-  attention->dimensions.clear();
-  attention->prompt_ids.clear();
-  attention->first_positions.clear();
-  attention->query_positions.clear();
-  return true;
-}
-
 absl::Status Ended(const RunRecord& run) {
   return absl::FailedPreconditionError(
       absl::StrCat("run ", Quoted(run.run_id), " has ended as ", std::string(Name(run.state))));
@@ -222,17 +202,18 @@ IngestSession::Offered RunActor::Offer(const std::shared_ptr<SessionChannel>& se
     if (fits) status = CheckRoom(item);
     if (fits && status.ok()) {
       if (auto* samples = std::get_if<SampleItem>(&item)) Ration(*samples);
+      AddRefused(item);
       status = Take(std::move(item));
       if (status.ok()) context_.counters.CountBatch(rows, bytes);
-    } else if (fits && Strip(item)) {
-      const absl::Status marked = Take(std::move(item));
-      if (!marked.ok()) status = marked;
+    } else if (fits) {
+      const absl::Status noted = NoteRefused(std::move(item));
+      if (!noted.ok()) status = noted;
     }
     if (!status.ok() && !absl::IsUnavailable(status)) {
       context_.counters.CountRejectedRows(
           absl::AsciiStrToLower(absl::StatusCodeToString(status.code())), rows);
       if (const std::string quota = QuotaOf(status); !quota.empty()) {
-        context_.counters.CountRefusal(view()->run.project, quota);
+        usage_.project().CountRefusal(quota);
       }
     }
     if (status.ok()) session->PostDurable(std::max(seq, admission_->last_seq()));

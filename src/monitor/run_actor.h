@@ -13,6 +13,7 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -95,6 +96,11 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   absl::Status CheckRoom(const IngestItem& item) const;
   // The item was admitted: it is logged and queued. UNAVAILABLE if the disk does not take it.
   absl::Status Take(IngestItem item);
+  // The item had no room: its step is incomplete if a part of it is taken, before or afterwards.
+  // UNAVAILABLE if the disk does not take the word of it.
+  absl::Status NoteRefused(IngestItem item);
+  // Adds what was refused before to the item, which is taken.
+  void AddRefused(IngestItem& item);
   // With fewer queries, where there is too little of something for all of them; takes what it costs
   // from the project's compute.
   void Ration(SampleItem& item);
@@ -133,6 +139,12 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   mutable std::mutex mutex_;  // guards all up to the next one
   std::optional<RunAdmission> admission_;
   std::unique_ptr<SampleLog> log_;  // null: the run is not written any more
+  struct Refused {
+    Step step;
+    std::int64_t rows = 0;  // of which the log does not know
+    bool logged = false;    // it knows that something is missing
+  };
+  std::map<std::string, Refused> refused_;  // by probe, behind the newest batch taken of it
   std::deque<Task> queue_;
   std::shared_ptr<SessionChannel> session_;
   std::int64_t session_epoch_ = 0;
@@ -161,7 +173,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   ThreadPool::Account account_;
 
   std::atomic<std::int64_t> queued_items_{0};
-  RunUsage usage_;
+  UsageShare usage_;
 };
 
 }  // namespace dimwatch

@@ -1,6 +1,8 @@
 // The part of RunActor that keeps within limits: what has no room, what has to wait, and what is
 // averaged over fewer points. What is decided here of an item is logged with it.
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/quota_error.h"
@@ -12,12 +14,13 @@ namespace {
 // No fewer queries are left to an estimate: enough to know both parts of its error.
 constexpr double kMinQueries = 256;
 
-constexpr absl::Duration kMemoryRetry = absl::Seconds(10);
 constexpr absl::Duration kQuotaRetry = absl::Minutes(1);
 
-// Decoded, in its window.
-std::int64_t WindowBytesOf(const SampleItem& item) {
-  return item.rows * item.dim * static_cast<std::int64_t>(sizeof(float));
+// In its window, decoded; of attention maps next to nothing is kept.
+std::int64_t WindowBytesOf(const IngestItem& item) {
+  const auto* samples = std::get_if<SampleItem>(&item);
+  if (samples == nullptr) return 0;
+  return samples->rows * samples->dim * static_cast<std::int64_t>(sizeof(float));
 }
 
 // What is left of the whole when `used` goes from `soft` to `hard`: 1 to 0.
@@ -27,7 +30,71 @@ double LeftBetween(std::int64_t soft, std::int64_t hard, std::int64_t used) {
   return static_cast<double>(hard - used) / static_cast<double>(hard - soft);
 }
 
+// A batch of samples or of attention maps, seen alike.
+struct BatchRef {
+  const std::string& probe;
+  Step step;
+  bool snapshot_end = false;
+  std::int64_t& rows;  // or prompts
+  std::int64_t& dropped;
+};
+std::optional<BatchRef> BatchOf(IngestItem& item) {
+  if (auto* samples = std::get_if<SampleItem>(&item)) {
+    return BatchRef{samples->probe, samples->step, samples->snapshot_end, samples->rows,
+                    samples->dropped_rows};
+  }
+  auto* attention = std::get_if<AttentionItem>(&item);
+  if (attention == nullptr) return std::nullopt;
+  return BatchRef{attention->probe, attention->step, attention->snapshot_end, attention->prompts,
+                  attention->dropped_prompts};
+}
+
+// Leaves of a batch that its rows are missing.
+void Strip(IngestItem& item) {
+  const BatchRef batch = *BatchOf(item);
+  batch.dropped += std::exchange(batch.rows, 0);
+  if (auto* samples = std::get_if<SampleItem>(&item)) {
+    samples->data.clear();
+    samples->sample_ids.clear();
+  } else {
+    auto& attention = std::get<AttentionItem>(item);
+    attention.data.clear();
+    attention.dimensions.clear();
+    attention.prompt_ids.clear();
+    attention.first_positions.clear();
+    attention.query_positions.clear();
+  }
+}
+
 }  // namespace
+
+absl::Status RunActor::NoteRefused(IngestItem item) {
+  const std::optional<BatchRef> batch = BatchOf(item);
+  if (!batch) return absl::OkStatus();
+  const auto [entry, fresh] = refused_.try_emplace(batch->probe);
+  Refused& refused = entry->second;
+  const bool same = refused.step == batch->step || admission_->Rolls(batch->probe);
+  if (fresh || !same) refused = {batch->step};
+  // What is refused takes no room: at most twice a step, and only where a part of it was taken.
+  if (admission_->IsOpen(batch->probe, batch->step) && (!refused.logged || batch->snapshot_end)) {
+    refused.logged = true;
+    Strip(item);
+    return Take(std::move(item));
+  }
+  refused.rows += batch->rows;
+  return absl::OkStatus();
+}
+
+void RunActor::AddRefused(IngestItem& item) {
+  const std::optional<BatchRef> batch = BatchOf(item);
+  if (!batch) return;
+  const auto refused = refused_.find(batch->probe);
+  if (refused == refused_.end()) return;
+  if (refused->second.step == batch->step || admission_->Rolls(batch->probe)) {
+    batch->dropped += refused->second.rows;
+  }
+  refused_.erase(refused);
+}
 
 absl::Status RunActor::CheckRoom(const IngestItem& item) const {
   const Quota quota = usage_.project().quota();
@@ -45,21 +112,15 @@ absl::Status RunActor::CheckRoom(const IngestItem& item) const {
                                       quota.max_disk_bytes, ": delete runs of it"),
                          kQuotaRetry);
   }
-  const auto* samples = std::get_if<SampleItem>(&item);
-  if (samples == nullptr) return absl::OkStatus();
-  const std::int64_t used = context_.usage->memory_bytes();
-  const std::int64_t more = BytesOf(item) + WindowBytesOf(*samples);
-  const std::int64_t allowed = context_.options.hard_memory_bytes;
-  if (more <= allowed - used) return absl::OkStatus();
-  return QuotaExceeded(
-      "max_memory_bytes",
-      absl::StrCat("windows and queues of all runs take ", used, " bytes; the batch would need ",
-                   more, " more; allowed are ", allowed),
-      kMemoryRetry);
+  if (std::holds_alternative<ScalarItem>(item) || std::holds_alternative<DeclarationItem>(item)) {
+    return absl::OkStatus();
+  }
+  return CheckMemory(*context_.usage, BytesOf(item) + WindowBytesOf(item),
+                     context_.options.hard_memory_bytes);
 }
 
 void RunActor::Ration(SampleItem& item) {
-  const RunAdmission::Work work = admission_->WorkOf(item);
+  const EstimateWork work = admission_->WorkOf(item);
   if (work.queries == 0) return;
   const std::int64_t max_queued = context_.options.max_queued_bytes_per_run;
   double allowed = work.queries;

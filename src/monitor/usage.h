@@ -1,4 +1,4 @@
-// What runs use of the server, by project, and what projects may.
+// What runs, and clouds beside them, use of the server, by project, and what projects may.
 #pragma once
 
 #include <array>
@@ -9,15 +9,17 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace dimwatch {
 
-enum class Resource { kRuns, kProbes, kQueuedBytes, kWindowBytes, kDiskBytes };
-inline constexpr std::size_t kResources = 5;
+enum class Resource { kRuns, kProbes, kQueuedBytes, kWindowBytes, kCloudBytes, kDiskBytes };
+inline constexpr std::size_t kResources = 6;
 
 // Limits of a project; 0: none.
 struct Quota {
@@ -62,48 +64,60 @@ class ProjectUsage {
   // quota. `now` never goes back.
   double ComputeLeft(absl::Duration now);
   void TakeCompute(double compute, absl::Duration now);
+  void CountRefusal(const std::string& quota);
+  std::map<std::string, std::int64_t> refusals() const;  // by quota
 
  private:
-  friend class RunUsage;
+  friend class UsageShare;
   // REQUIRES: the mutex is held.
   void Refill(absl::Duration now);
 
   Amounts amounts_;
   mutable std::mutex mutex_;
-  Quota quota_;             // guarded by mutex_
-  double left_ = 0;         // guarded by mutex_
-  absl::Duration left_at_;  // guarded by mutex_
+  Quota quota_;                                   // guarded by mutex_
+  double left_ = 0;                               // guarded by mutex_
+  absl::Duration left_at_;                        // guarded by mutex_
+  std::map<std::string, std::int64_t> refusals_;  // guarded by mutex_
 };
 
 // The whole server. Thread-safe.
 class ServerUsage {
  public:
   std::int64_t of(Resource resource) const { return amounts_.of(resource); }
-  // Of samples, decoded and not: windows and queues.
+  // Of samples, decoded and not: windows, queues and clouds.
   std::int64_t memory_bytes() const {
-    return of(Resource::kWindowBytes) + of(Resource::kQueuedBytes);
+    return of(Resource::kWindowBytes) + of(Resource::kQueuedBytes) + of(Resource::kCloudBytes);
   }
   std::shared_ptr<ProjectUsage> Of(const std::string& project);
   void SetQuotas(Quotas quotas);
-  // All projects that there is anything of, by name.
+  // Drops projects that nobody has held for so long.
+  void ForgetUnused(absl::Duration now, absl::Duration linger);
+  // All projects that there is or was something of, by name.
   void Visit(const std::function<void(const std::string&, const ProjectUsage&)>& visit) const;
 
  private:
-  friend class RunUsage;
+  friend class UsageShare;
   Amounts amounts_;
+  struct Known {
+    std::shared_ptr<ProjectUsage> usage;
+    std::optional<absl::Duration> unused_since;
+  };
   mutable std::mutex mutex_;
-  Quotas quotas_;                                                  // guarded by mutex_
-  std::map<std::string, std::shared_ptr<ProjectUsage>> projects_;  // guarded by mutex_
+  Quotas quotas_;                          // guarded by mutex_
+  std::map<std::string, Known> projects_;  // guarded by mutex_
 };
 
-// What one run uses; gives it back when it goes. Thread-safe.
-class RunUsage {
+// Whether there is room for so many bytes more: RESOURCE_EXHAUSTED naming "max_memory_bytes".
+absl::Status CheckMemory(const ServerUsage& usage, std::int64_t more, std::int64_t allowed);
+
+// What one run, or one cloud, uses; gives it back when it goes. Thread-safe.
+class UsageShare {
  public:
-  RunUsage(std::shared_ptr<ServerUsage> server, const std::string& project)
+  UsageShare(std::shared_ptr<ServerUsage> server, const std::string& project)
       : server_(std::move(server)), project_(server_->Of(project)) {}
-  ~RunUsage() { Clear(); }
-  RunUsage(const RunUsage&) = delete;
-  RunUsage& operator=(const RunUsage&) = delete;
+  ~UsageShare() { Clear(); }
+  UsageShare(const UsageShare&) = delete;
+  UsageShare& operator=(const UsageShare&) = delete;
 
   ProjectUsage& project() const { return *project_; }
   std::int64_t of(Resource resource) const { return own_.of(resource); }

@@ -333,6 +333,9 @@ def test_a_project_at_its_limits_is_told(stage):
 def test_damage_found_at_a_start_is_told_until_it_is_gone(stage):
     stage.job("its log is lost", "sound", "small", "small", until=0, heartbeat=3600)
     run = stage.run("its log is lost")
+    # Before its first estimate nothing but the log knows that there was anything.
+    estimates = f"http://{stage.servers['small'].http}/api/v1/runs/{run}/estimates"
+    wait_until("an estimate", lambda: get_json(estimates).get("estimates"), SECONDS)
     stage.servers["small"].stop()
     data = stage.folder / "small/data"
     shutil.rmtree(data / f"runs/run-{run}")

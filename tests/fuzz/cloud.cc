@@ -4,6 +4,7 @@
 #include "server/cloud_call.h"
 #include "server/convert.h"
 #include "server/errors.h"
+#include "server/limits.h"
 #include "tests/fuzz/messages.h"
 #include "tests/testing/manual_clock.h"
 
@@ -47,6 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace dimwatch::server;
   fuzz::SilenceProtobuf();
   fuzz::Choices choices(data, size);
+  static const testing::ManualClock clock;
+  CloudShare share(std::make_shared<ServerUsage>(), "", kMaxCloudBytes, clock);
   CloudBuilder cloud;
   for (int i = 0; i < kMostMessages && !choices.empty(); ++i) {
     v1::EstimateCloudRequest sent;
@@ -54,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     MakeSound(sent, choices);
     const auto request = fuzz::Received(sent);
     if (!request) return 0;
-    if (const absl::Status status = cloud.Add(*request); !status.ok()) {
+    if (const absl::Status status = cloud.Add(*request, share); !status.ok()) {
       FUZZ_REQUIRE(!ToGrpcStatus(status).error_message().empty());
       return 0;
     }

@@ -1,18 +1,20 @@
 """What a project may not, it is told: by status, quota and delay; in batches, in words, on /metrics."""
 
+import random
 import urllib.request
 
 import grpc
 import pytest
 from client import Client
-from dimwatch.v1 import config_pb2, ingest_pb2
-from testing_support.processes import Server
+from dimwatch.v1 import config_pb2, estimator_pb2, estimator_pb2_grpc, ingest_pb2
+from testing_support.processes import Server, wait_until
 
 FILE = """
 [quota]
 max_runs = 2
 [projects.narrow.quota]
 max_probes = 1
+compute_per_minute = 1e6
 """
 
 
@@ -62,3 +64,40 @@ def test_a_probe_beyond_the_quota_is_rejected_on_its_stream(server, client):
     assert nack.retry_delay.seconds == 60
     stream.samples(3, 10)
     assert stream.estimate(10).complete
+
+
+def cloud_of(project):
+    rows, dim = 600, 3  # more than a minute's compute
+    data = random.Random(1).randbytes(2 * rows * dim).replace(b"\x7c", b"\x3c").replace(b"\xfc", b"\xbc")
+    return estimator_pb2.EstimateCloudRequest(
+        dtype=ingest_pb2.DTYPE_BF16, rows=rows, dim=dim, data=data, project=project
+    )
+
+
+def test_a_cloud_counts_for_the_compute_of_its_project(server, client):
+    stub = estimator_pb2_grpc.EstimatorServiceStub(client.channel)
+    stub.EstimateCloud(iter([cloud_of("narrow")]))
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.EstimateCloud(iter([cloud_of("narrow")]))
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
+    assert b"google.rpc.RetryInfo" in details and b"compute_per_minute" in details
+    for _ in range(2):
+        stub.EstimateCloud(iter([cloud_of("other")]))
+    page = metrics(server)
+    assert 'dimwatch_quota_refusals_total{project="narrow",quota="compute_per_minute"} 1' in page
+    wait_until("the clouds' memory is given back", lambda: 'dimwatch_memory_bytes{kind="clouds"} 0' in metrics(server))
+
+
+def test_a_cloud_beyond_the_memory_is_refused_and_the_next_one_is_not(tmp_path):
+    with Server(tmp_path, "--max-memory-bytes", "1000000") as server, Client(server.grpc) as client:
+        stub = estimator_pb2_grpc.EstimatorServiceStub(client.channel)
+        zeros = estimator_pb2.EstimateCloudRequest(
+            dtype=ingest_pb2.DTYPE_F32, rows=100, dim=1000, data=bytes(400_000)
+        )
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.EstimateCloud(iter([zeros] * 3))
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "max_memory_bytes: windows, queues and clouds take 800000 bytes" in refused.value.details()
+        wait_until("its memory is given back", lambda: 'dimwatch_memory_bytes{kind="clouds"} 0' in metrics(server))
+        assert stub.EstimateCloud(iter([zeros])).estimate.points == 1

@@ -28,6 +28,10 @@ class LimitsTest : public testing::MonitorFixture {
   void SetQuota(const Quota& quota) {
     monitor_->SetQuotas({.by_default = {}, .of_project = {{project_, quota}}});
   }
+  std::int64_t DiskBytes() {
+    return monitor_->Snapshot().projects.at(project_).used[static_cast<std::size_t>(
+        Resource::kDiskBytes)];
+  }
   absl::Status TryToCreate(const std::string& run_id, const std::string& project, int probes = 1) {
     RunRecord run = NewRun(run_id, {});
     run.project = project;
@@ -72,7 +76,7 @@ TEST_F(LimitsTest, AProjectHasNoMoreRunsThanItMay) {
   EXPECT_TRUE(TryToCreate("e", project_).ok());
   ExpectQuota(TryToCreate("f", project_), "max_runs");
   const MonitorSnapshot snapshot = monitor_->Snapshot();
-  EXPECT_EQ(snapshot.stats.refusals.at({project_, "max_runs"}), 2);
+  EXPECT_EQ(snapshot.projects.at(project_).refusals.at("max_runs"), 2);
   EXPECT_EQ(snapshot.projects.at(project_).used[0], 2);
 }
 
@@ -99,9 +103,9 @@ TEST_F(LimitsTest, BeyondItsDiskAProjectWritesNothing) {
   ExpectQuota(job.Offer(testing::Scalars(2, 1, {{"loss", 1}})).rejection.status, "max_disk_bytes");
   ExpectQuota(TryToCreate("more", project_), "max_disk_bytes");
   ASSERT_TRUE(Finish("run").ok());
-  EXPECT_GT(monitor_->Snapshot().projects.at(project_).used[4], 0) << "its records";
+  EXPECT_GT(DiskBytes(), 0) << "its records";
   ASSERT_TRUE(monitor_->DeleteRun("run").ok());
-  EXPECT_EQ(monitor_->Snapshot().projects.at(project_).used[4], 0);
+  EXPECT_EQ(DiskBytes(), 0);
   EXPECT_TRUE(TryToCreate("more", project_).ok());
 }
 
@@ -110,9 +114,9 @@ TEST_F(LimitsTest, DiskIsCountedOnAfterARestart) {
   Job job = Open("run");
   for (std::int64_t seq = 1; seq <= 5; ++seq) job.MustOffer(Snapshot(seq, kProbe, seq));
   ASSERT_TRUE(Finish("run").ok());
-  const std::int64_t before = monitor_->Snapshot().projects.at(project_).used[4];
+  const std::int64_t before = DiskBytes();
   Start();
-  EXPECT_EQ(monitor_->Snapshot().projects.at(project_).used[4], before);
+  EXPECT_EQ(DiskBytes(), before);
 }
 
 TEST_F(LimitsTest, AStepOfWhichABatchWasRefusedIsIncomplete) {
@@ -132,6 +136,53 @@ TEST_F(LimitsTest, AStepOfWhichABatchWasRefusedIsIncomplete) {
     EXPECT_EQ(monitor_->Snapshot().stats.rejected_rows.at("resource_exhausted"), 30);
   }
   EXPECT_EQ(Open("run").start.resume_seq, 3);
+}
+
+TEST_F(LimitsTest, AStepWhoseFirstBatchesWereRefusedIsIncomplete) {
+  Create("run", {SnapshotProbe(kProbe), testing::RollingProbe("train/rolling")});
+  Job job = Open("run");
+  SetQuota({.max_disk_bytes = 1});
+  job.Offer(Samples(1, kProbe, 1));
+  job.Offer(Samples(2, kProbe, 1));
+  job.Offer(Samples(3, "train/rolling", 1, 20));
+  job.Offer(Samples(4, "train/rolling", 2, 20));
+  SetQuota({});
+  job.MustOffer(Snapshot(5, kProbe, 1));
+  job.MustOffer(Snapshot(6, kProbe, 2));
+  job.MustOffer(Samples(7, "train/rolling", 3, 50));
+  ASSERT_TRUE(job.listener->WaitForEstimates(3));
+  const auto estimates = job.listener->told().estimates;
+  EXPECT_EQ(estimates[0].incomplete_reason, "60 rows were dropped by the client, or refused");
+  EXPECT_TRUE(estimates[1].complete);
+  EXPECT_EQ(estimates[2].incomplete_reason, "40 rows were dropped by the client, or refused");
+}
+
+TEST_F(LimitsTest, RefusalsTakeNoRoom) {
+  Create("run");
+  Job job = Open("run");
+  job.MustOffer(Samples(1, kProbe, 1));
+  ASSERT_TRUE(job.listener->WaitUntil([](const Told& told) { return told.durable_seq == 1; }));
+  SetQuota({.max_disk_bytes = 1});
+  const auto disk = [this] { return DiskBytes(); };
+  job.Offer(Samples(2, kProbe, 1));
+  const std::int64_t marked = disk();
+  for (std::int64_t seq = 3; seq <= 50; ++seq) job.Offer(Samples(seq, kProbe, seq / 10 + 1));
+  EXPECT_EQ(disk(), marked);
+  EXPECT_THAT(job.listener->told().estimates, IsEmpty());
+  EXPECT_EQ(monitor_->Snapshot().stats.rejected_rows.at("resource_exhausted"), 49 * 30);
+}
+
+TEST_F(LimitsTest, AProjectWithoutRunsIsForgotten) {
+  SetQuota({.max_probes = 1});
+  ExpectQuota(TryToCreate("a", project_, 2), "max_probes");
+  ASSERT_TRUE(TryToCreate("b", "another").ok());
+  monitor_->Tick();
+  EXPECT_EQ(monitor_->Snapshot().projects.size(), 2);
+  clock_.Advance(options_.linger + absl::Seconds(1));
+  monitor_->Tick();
+  const auto projects = monitor_->Snapshot().projects;
+  ASSERT_EQ(projects.size(), 1);
+  EXPECT_EQ(projects.begin()->first, "another");
 }
 
 TEST_F(LimitsTest, BeyondTheHardMemoryLimitBatchesAreRefused) {

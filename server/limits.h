@@ -27,6 +27,11 @@ inline constexpr int kMaxHeaderBytes = 128 << 10;
 // RPCs of one connection at a time: each costs about 20 KiB as long as it is open.
 inline constexpr int kMaxStreamsPerConnection = 256;
 
+// Calls that a connection may begin in a second and leave without an answer. Somebody with a proxy
+// in front has 256 at a time: all of them would have to give up within a quarter of a second, again
+// and again.
+inline constexpr std::int64_t kMaxAbandonedCalls = 1000;
+
 // Threads that serve requests: they read the store and log items, so that gRPC's own never block.
 inline constexpr std::size_t kHandlerThreads = 16;
 

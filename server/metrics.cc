@@ -181,6 +181,12 @@ ServerMetrics::ServerMetrics()
                          .Name("dimwatch_http_requests_total")
                          .Help("HTTP requests answered, by path and status code.")
                          .Register(registry_)),
+      abusive_connections_(
+          prometheus::BuildCounter()
+              .Name("dimwatch_abusive_connections_total")
+              .Help("gRPC connections closed because they abandoned calls by the thousand.")
+              .Register(registry_)
+              .Add({})),
       rejected_rows_{{"nonfinite", 0}, {"invalid_argument", 0}} {}
 
 void ServerMetrics::SetEngineCosts(const EngineCosts& costs) {
@@ -259,6 +265,8 @@ void ServerMetrics::CountHandled(const std::string& method, const std::string& c
 void ServerMetrics::CountHttpRequest(const std::string& route, int status) {
   http_requests_.Add({{"path", route}, {"code", absl::StrCat(status)}}).Increment();
 }
+
+void ServerMetrics::CountAbusiveConnection() { abusive_connections_.Increment(); }
 
 std::vector<TokenLife> ServerMetrics::tokens() const {
   const std::lock_guard lock(mutex_);

@@ -56,6 +56,9 @@ class ServerMetrics : public prometheus::Collectable {
   // An RPC ended. `method` is one that is served ("GetRun"), `code` a canonical name ("NOT_FOUND").
   void CountHandled(const std::string& method, const std::string& code);
 
+  // One was closed for what it did (connection_guard.h).
+  void CountAbusiveConnection();
+
   // `route` is one of few (http_api.h).
   void CountHttpRequest(const std::string& route, int status);
 
@@ -70,6 +73,7 @@ class ServerMetrics : public prometheus::Collectable {
   prometheus::Histogram& estimate_queue_;
   prometheus::Family<prometheus::Counter>& handled_;
   prometheus::Family<prometheus::Counter>& http_requests_;
+  prometheus::Counter& abusive_connections_;
   mutable std::mutex mutex_;
   std::map<std::string, std::int64_t> rejected_rows_;  // guarded by mutex_
   std::vector<TokenLife> tokens_;                      // guarded by mutex_

@@ -14,6 +14,7 @@
 #include "grpcpp/server_builder.h"
 #include "server/acceptor.h"
 #include "server/admin_service.h"
+#include "server/connection_guard.h"
 #include "server/data_folder.h"
 #include "server/engine_costs.h"
 #include "server/estimator_service.h"
@@ -58,6 +59,7 @@ struct Server::Parts {
   std::unique_ptr<grpc::Server> grpc;
   Address grpc_address;
   std::unique_ptr<Acceptor> acceptor;
+  std::optional<ConnectionGuard> guard;
   std::unique_ptr<HttpServer> http;
 };
 
@@ -250,6 +252,7 @@ absl::Status Server::Listen(const Config& config) {
   p.grpc = builder.BuildAndStart();
   if (p.grpc == nullptr) return absl::InternalError("gRPC did not start");
   p.acceptor->Start(std::move(connections));
+  p.guard.emplace(p.metrics);
   absl::StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::Start(*http, *p.api, p.metrics);
   if (!started.ok()) return started.status();
   p.http = *std::move(started);
@@ -319,6 +322,7 @@ void Server::Stop() {
   p.streams.StopAll();
   p.monitor->Drain();
   p.acceptor.reset();
+  p.guard.reset();
   if (p.grpc != nullptr) p.grpc->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   p.grpc.reset();
   p.http.reset();

@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import threading
+import time
 from pathlib import Path
 
 import grpc
@@ -25,6 +26,7 @@ WATCH = "dimwatch.v1.QueryService/WatchRun"
 LIST_ESTIMATES = "dimwatch.v1.QueryService/ListEstimates"
 NO_WINDOW = setting(http2.INITIAL_WINDOW_SIZE, 0)
 MIB = 1 << 20
+CLOSED = "a connection that abandons calls by the thousand is closed"
 
 
 class Usage:
@@ -46,12 +48,14 @@ class Usage:
         (self._folder / "clear_refs").write_text("5")
 
     def sockets(self):
-        return sum(os.readlink(one).startswith("socket:") for one in self._open())
+        return sum(self._is_socket(one) for one in (self._folder / "fd").iterdir())
 
-    def _open(self):
-        for one in (self._folder / "fd").iterdir():
-            if one.is_symlink():  # still
-                yield one
+    @staticmethod
+    def _is_socket(one):
+        try:
+            return os.readlink(one).startswith("socket:")
+        except FileNotFoundError:
+            return False  # closed in the meantime
 
 
 def serve(address, run_id):
@@ -76,7 +80,7 @@ class Siege:
         self.usage = Usage(server.process.pid)
         serve(server.grpc, "before")
 
-    def run(self, name, attack, peak_mib, address=None, threads=1):
+    def run(self, name, attack, peak_mib, address=None, threads=1, after_mib=700):
         underway, stop, failures = threading.Barrier(threads + 1), threading.Event(), []
 
         def work():
@@ -104,6 +108,7 @@ class Siege:
         peak = self.usage.peak()
         wait_until("the connections are closed", lambda: self.usage.sockets() <= sockets, 60)
         serve(self.server.grpc, "after")
+        wait_until("memory comes back", lambda: self.usage.bytes() - held < after_mib * MIB, 60)
         print(
             f"{name}: {held / MIB:.0f} MiB and {sockets} sockets before, at most {peak / MIB:.0f} MiB "
             f"and {during} under way, {self.usage.bytes() / MIB:.0f} MiB and {self.usage.sockets()} after"
@@ -140,21 +145,48 @@ def call(stream, method, payload=None):
 
 @pytest.mark.parametrize("payload", [None, message(b"")], ids=["begun", "whole"])
 def test_calls_that_are_reset_at_once(siege, payload):
-    """CVE-2023-44487: they count as no stream of the connection's limit."""
+    """CVE-2023-44487: they count as no stream of the connection's limit. As fast as they can be sent,
+    over connections that are opened again whenever they are closed."""
     reset = (http2.CANCEL).to_bytes(4, "big")
 
     def attack(address, underway, stop):
-        with Connection(address) as connection:
-            for _ in range(300):
-                streams = [connection.next_stream() for _ in range(100)]
-                connection.send(
-                    b"".join(call(s, LIST, payload) + frame(http2.RST_STREAM, 0, s, reset) for s in streams)
-                )
-                assert connection.frames() is not None
-            underway()
-            stop.wait()
+        underway()
+        closed = 0
+        deadline = time.monotonic() + 60
 
-    siege.run("rapid resets", attack, peak_mib=1000)
+        def over():  # every one of them is closed sooner or later, a first job may be quicker than that
+            return (stop.is_set() and closed > 0) or time.monotonic() > deadline
+
+        while not over():
+            try:
+                with Connection(address) as connection:
+                    connection.send(frame(http2.SETTINGS, http2.ACK))
+                    while not over():
+                        streams = [connection.next_stream() for _ in range(500)]
+                        connection.send(
+                            b"".join(
+                                call(s, LIST, payload) + frame(http2.RST_STREAM, 0, s, reset) for s in streams
+                            )
+                        )
+            except OSError:
+                closed += 1
+        assert closed > 0
+        assert CLOSED in siege.server.output()
+
+    siege.run("reset flood", attack, peak_mib=2000, threads=4, after_mib=100)
+
+
+def test_calls_that_are_answered_close_no_connection(server):
+    """However many they are, nor those that are given up as a job's may be."""
+    with Client(server.grpc) as client:
+        client.create()
+        for _ in range(30):
+            asked = [client.runs.ListRuns.future(run_pb2.ListRunsRequest()) for _ in range(200)]
+            cancelled = [client.queries.WatchRun(query_pb2.WatchRunRequest(run_id="r")) for _ in range(20)]
+            for one in cancelled:
+                one.cancel()
+            assert all(len(one.result().runs) == 1 for one in asked)
+    assert CLOSED not in server.output()
 
 
 def test_streams_that_say_nothing(siege):

@@ -19,6 +19,7 @@ namespace dimwatch::server {
 namespace {
 
 constexpr int kMostItems = 40;
+constexpr int kIds = 1000;
 const char* const kWords[] = {
     "train/last", "validation/last", "train/maps", "loss", "overfitting", "none", "{}", "p", ""};
 
@@ -38,7 +39,9 @@ v1::Run Usual() {
   for (const char* const name : {"train/last", "validation/last", "train/maps"}) {
     v1::ProbeConfig& probe = *run.mutable_config()->add_probes();
     probe.set_probe(name);
-    probe.mutable_estimator()->set_neighbors(5);
+  }
+  for (int i = 0; i < 2; ++i) {
+    run.mutable_config()->mutable_probes(i)->mutable_estimator()->set_neighbors(5);
   }
   run.mutable_config()->mutable_probes(0)->set_window(v1::WINDOW_KIND_ROLLING);
   run.mutable_config()->mutable_probes(0)->set_window_points(40);
@@ -62,20 +65,48 @@ std::optional<RunRecord> Created(const v1::Run& run) {
   return *std::move(record);
 }
 
-// Data of the size that the numbers of the message ask for.
+// Data of the size that the numbers of the message ask for, or one byte more.
 template <typename Batch>
 void FitData(Batch& batch, std::int64_t components, fuzz::Choices& choices) {
   if (batch.dtype() == v1::DTYPE_UNSPECIFIED) batch.set_dtype(v1::DTYPE_F32);
   const absl::StatusOr<DType> dtype = FromProto(batch.dtype());
-  if (!dtype.ok() || components < 0 || components > 1024) return;
+  if (!dtype.ok()) return;
   const std::string pattern(choices.Take(12));
   std::string data;
   while (data.size() < static_cast<std::size_t>(components) * SizeOf(*dtype)) {
     data += pattern;
     data += static_cast<char>(data.size());
   }
-  data.resize(static_cast<std::size_t>(components) * SizeOf(*dtype));
+  const std::size_t size = static_cast<std::size_t>(components) * SizeOf(*dtype);
+  data.resize(choices.OneIn(16) ? size + 1 : size);
   batch.set_data(data);
+}
+
+// The value, or one from `low` on where it is out of bounds.
+std::int32_t Within(std::int64_t value, std::int32_t low, std::int32_t high,
+                    fuzz::Choices& choices) {
+  if (value >= low && value <= high) return static_cast<std::int32_t>(value);
+  return low + static_cast<std::int32_t>(choices.Below(static_cast<std::size_t>(high - low + 1)));
+}
+
+// None, or one for each, or one too few, all below `limit`.
+template <typename List>
+void FitList(List& list, std::int64_t count, int limit, fuzz::Choices& choices) {
+  list.Clear();
+  if (choices.OneIn(2)) return;
+  if (choices.OneIn(8)) --count;
+  const int first = choices.Byte();
+  for (int i = 0; i < count; ++i) list.Add((first + i) % limit);
+}
+
+// As after a softmax, which random numbers are not.
+void SetEqualWeights(v1::AttentionBatch& maps) {
+  const float weight = 1.0F / static_cast<float>(maps.positions());
+  std::string& data = *maps.mutable_data();
+  for (std::size_t i = 0; i + sizeof weight <= data.size(); i += sizeof weight) {
+    std::memcpy(data.data() + i, &weight, sizeof weight);
+  }
+  maps.set_dtype(v1::DTYPE_F32);
 }
 
 // Mostly one that fits what came before.
@@ -83,16 +114,26 @@ void MakeSound(v1::IngestRequest& request, std::int64_t seq, fuzz::Choices& choi
   if (request.has_samples()) {
     v1::SampleBatch& samples = *request.mutable_samples();
     samples.set_seq(seq);
-    if (samples.dim() == 0) samples.set_dim(3);
+    samples.set_probe(kWords[choices.Below(2)]);
+    samples.set_step(Within(samples.step(), 0, 8, choices));
+    samples.set_rows(Within(samples.rows(), 1, 48, choices));
+    samples.set_dim(Within(samples.dim(), 3, 3, choices));
     FitData(samples, std::int64_t{samples.rows()} * samples.dim(), choices);
+    FitList(*samples.mutable_sample_ids(), samples.rows(), kIds, choices);
   } else if (request.has_attention()) {
     v1::AttentionBatch& maps = *request.mutable_attention();
     maps.set_seq(seq);
-    if (maps.heads() == 0) maps.set_heads(2);
-    if (maps.positions() == 0) maps.set_positions(4);
+    maps.set_probe(kWords[2]);
+    maps.set_step(Within(maps.step(), 0, 8, choices));
+    maps.set_prompts(Within(maps.prompts(), 1, 8, choices));
+    maps.set_heads(Within(maps.heads(), 2, 2, choices));
+    maps.set_positions(Within(maps.positions(), 4, 4, choices));
     if (maps.dimensions().empty()) {
-      const double components = 1.0 * maps.prompts() * maps.heads() * maps.positions();
-      FitData(maps, components < 1024 ? static_cast<std::int64_t>(components) : -1, choices);
+      FitData(maps, std::int64_t{maps.prompts()} * maps.heads() * maps.positions(), choices);
+      if (choices.OneIn(2)) SetEqualWeights(maps);
+      FitList(*maps.mutable_prompt_ids(), maps.prompts(), kIds, choices);
+      FitList(*maps.mutable_first_positions(), maps.prompts(), maps.positions(), choices);
+      FitList(*maps.mutable_query_positions(), maps.prompts(), maps.positions(), choices);
     }
   } else if (request.has_scalars()) {
     request.mutable_scalars()->set_seq(seq);
@@ -111,6 +152,28 @@ std::optional<v1::IngestRequest> NextRequest(fuzz::Choices& choices, std::int64_
   fuzz::MessageMaker(choices, kWords).Fill(request);
   if (!choices.OneIn(8)) MakeSound(request, seq, choices);
   return fuzz::Received(request);
+}
+
+bool IsOfEach(std::size_t size, std::int64_t count) {
+  return size == 0 || static_cast<std::int64_t>(size) == count;
+}
+
+// What estimates rely on.
+void CheckTaken(const IngestItem& item) {
+  if (const auto* samples = std::get_if<SampleItem>(&item)) {
+    FUZZ_REQUIRE(samples->data.size() ==
+                 static_cast<std::size_t>(samples->rows * samples->dim) * SizeOf(samples->dtype));
+    FUZZ_REQUIRE(IsOfEach(samples->sample_ids.size(), samples->rows));
+  } else if (const auto* maps = std::get_if<AttentionItem>(&item)) {
+    const std::int64_t components = maps->prompts * maps->heads * maps->positions;
+    if (maps->dimensions.empty()) {
+      FUZZ_REQUIRE(maps->data.size() == static_cast<std::size_t>(components) * SizeOf(maps->dtype));
+    }
+    FUZZ_REQUIRE(IsOfEach(maps->dimensions.size(), maps->prompts));
+    FUZZ_REQUIRE(IsOfEach(maps->prompt_ids.size(), maps->prompts));
+    FUZZ_REQUIRE(IsOfEach(maps->first_positions.size(), maps->prompts));
+    FUZZ_REQUIRE(IsOfEach(maps->query_positions.size(), maps->prompts));
+  }
 }
 
 // A log that has the item gives it back.
@@ -158,6 +221,7 @@ class Stream {
     const RunAdmission::Rejection verdict = admission_.Check(item);
     if (!verdict.status.ok()) FUZZ_REQUIRE(!verdict.status.message().empty());
     if (!verdict.status.ok() || verdict.known) return;
+    CheckTaken(item);
     CheckLogged(item);
     admission_.Note(item);
     if (const std::optional<RunChanges> changes = pipeline_.Apply(item)) {
@@ -184,10 +248,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::SilenceProtobuf();
   fuzz::Choices choices(data, size);
   v1::Run wanted = Usual();
-  if (choices.OneIn(4)) fuzz::MessageMaker(choices, kWords).Fill(wanted);
+  const bool changed = choices.OneIn(4);
+  if (changed) fuzz::MessageMaker(choices, kWords).Fill(wanted);
   const std::optional<v1::Run> received = fuzz::Received(wanted);
   if (!received) return 0;
   const std::optional<RunRecord> run = Created(*received);
+  FUZZ_REQUIRE(run || changed);
   if (!run) return 0;
   Stream stream(*run);
   for (int i = 0; i < kMostItems && !choices.empty(); ++i) {

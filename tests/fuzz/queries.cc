@@ -1,5 +1,7 @@
 // Requests of RunService and QueryService by one that may see one project, with page tokens that
 // anybody can forge: what they come to is a reason, or an answer from that project alone.
+#include <google/protobuf/util/message_differencer.h>
+
 #include "absl/strings/match.h"
 #include "server/errors.h"
 #include "server/page_token.h"
@@ -16,16 +18,22 @@ const char* const kWords[] = {"a/run",       "hidden/run",
                               "labels",      "config.signals.patience",
                               "overfitting", ""};
 
-// A token as the server makes them, for a key that is the caller's.
+// A token as the server makes them, for a key that is the caller's. Returns whether it is one of
+// another list, which is to be refused.
 template <typename Request>
-void ForgePageToken(Request& request, fuzz::MessageMaker& maker, fuzz::Choices& choices) {
+bool ForgePageToken(Request& request, fuzz::MessageMaker& maker, fuzz::Choices& choices) {
   if constexpr (requires { request.page_token(); }) {
-    if (!choices.OneIn(2)) return;
-    request.clear_page_token();
+    if (!choices.OneIn(2)) return false;
     const std::string key =
         choices.OneIn(2) ? absl::StrCat(choices.Number(), " ", maker.Text()) : maker.Text();
-    request.set_page_token(MakePageToken(request, key));
+    Request of = request;
+    if (choices.OneIn(4)) maker.Fill(of);
+    request.set_page_token(MakePageToken(of, key));
+    of.set_page_size(request.page_size());
+    of.set_page_token(request.page_token());
+    return !google::protobuf::util::MessageDifferencer::Equals(of, request);
   }
+  return false;
 }
 
 template <typename Request, typename Response, typename Handle>
@@ -34,7 +42,7 @@ void Ask(fuzz::Choices& choices, Handle handle) {
   fuzz::MessageMaker maker(choices, kWords);
   Request sent;
   maker.Fill(sent);
-  ForgePageToken(sent, maker, choices);
+  const bool foreign_page = ForgePageToken(sent, maker, choices);
   const std::optional<Request> request = fuzz::Received(sent);
   if (!request || absl::StrContains(request->SerializeAsString(), kHidden)) return;
   absl::Status status = Served::Instance().access.Authorize(asks, *request);
@@ -42,6 +50,7 @@ void Ask(fuzz::Choices& choices, Handle handle) {
   if (status.ok()) status = handle(asks, *request, response);
   FUZZ_REQUIRE(!absl::IsInternal(status) && !absl::IsUnknown(status));
   FUZZ_REQUIRE(status.ok() || !ToGrpcStatus(status).error_message().empty());
+  FUZZ_REQUIRE(!(foreign_page && status.ok()));
   FUZZ_REQUIRE(fuzz::Received(response).has_value());
   FUZZ_REQUIRE(!absl::StrContains(response.SerializeAsString(), kHidden));
 }

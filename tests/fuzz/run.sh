@@ -23,6 +23,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$found"
   echo "== $target, $seconds s"
   "build-fuzz/bin/fuzz_$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
-    -rss_limit_mb=4096 -print_final_stats=1 -verbosity=0 -artifact_prefix="$found-broken-" \
+    -rss_limit_mb=4096 -keep_seed=1 -print_final_stats=1 -verbosity=0 \
+    -artifact_prefix="$found-broken-" \
     "$found" "tests/fuzz/inputs/$target" 2>&1 | grep -v -E "^(INFO|stat::(slowest|new|average))" || exit 1
 done

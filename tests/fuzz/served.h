@@ -3,6 +3,7 @@
 #pragma once
 
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +20,7 @@
 
 namespace dimwatch::server {
 
-// Stands in the display name of the run that "open"'s token is not to see.
+// Stands in the names of all that "open"'s token is not to see: a run, its probes and scalars.
 inline constexpr char kHidden[] = "7c0f-nobody-may-read-this-5e21";
 
 class Served {
@@ -74,6 +75,17 @@ class Served {
     return token;
   }
 
+  static void Hide(DeclarationItem& item) { item.settings.identity.name += kHidden; }
+  static void Hide(ScalarItem& item) {
+    std::map<std::string, double> hidden;
+    for (const auto& [name, value] : item.values) hidden[name + kHidden] = value;
+    item.values = std::move(hidden);
+  }
+  template <typename Batch>
+  static void Hide(Batch& item) {
+    item.probe += kHidden;
+  }
+
   // A run with what comes of so many items; ended, unless there are none.
   void Make(const std::string& id, const std::string& project, const std::string& name, int items) {
     RunRecord run = dimwatch::testing::NewRun(id, {});
@@ -84,6 +96,7 @@ class Served {
     absl::StatusOr<SessionStart> start = monitor->OpenSession(id, 1, std::make_shared<Listener>());
     FUZZ_REQUIRE(start.ok());
     for (IngestItem& item : dimwatch::testing::RandomJob(1, items)) {
+      if (name == kHidden) std::visit([](auto& kind) { Hide(kind); }, item);
       FUZZ_REQUIRE(start->session->Offer(std::move(item)).rejection.status.ok());
     }
     std::promise<void> ended;

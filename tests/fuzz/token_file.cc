@@ -1,4 +1,5 @@
-// A file of tokens: refused with a reason, or tokens that are the same when written and read again.
+// A file of tokens: refused with a reason, or tokens that are whole, and the same when written and
+// read again.
 #include "src/access/token_file.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -15,6 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t i = 0; i < tokens->size(); ++i) {
     const Token& before = (*tokens)[i];
     const Token& after = (*again)[i];
+    FUZZ_REQUIRE(before.id.size() == 2 * kTokenIdBytes && before.sha256.size() == 64);
+    FUZZ_REQUIRE(!before.projects.empty() && !before.scopes.empty());
     FUZZ_REQUIRE(after.id == before.id && after.sha256 == before.sha256);
     FUZZ_REQUIRE(after.projects == before.projects && after.scopes == before.scopes);
     FUZZ_REQUIRE(after.note == before.note);

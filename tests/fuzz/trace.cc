@@ -33,8 +33,11 @@ class Recording {
       out.write(reinterpret_cast<const char*>(&value), sizeof value);
     }
   }
-  const std::filesystem::path& Of(std::string_view lines) {
-    std::ofstream(folder_.path() / "trace.jsonl", std::ios::binary) << lines;
+  // The lines stay in memory: to write them to a disk again and again would take most of the time.
+  const std::filesystem::path& Of(const fuzz::MemoryFile& lines) {
+    const std::filesystem::path file = folder_.path() / "trace.jsonl";
+    std::filesystem::remove(file);
+    std::filesystem::create_symlink(lines.path(), file);
     return folder_.path();
   }
 
@@ -66,7 +69,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static Recording recording;
   fuzz::Choices choices(data, size);
   const ReplayConfig config = Configuration(choices);
-  const auto trace = ReadTrace(recording.Of(choices.Take(size)));
+  const fuzz::MemoryFile lines(choices.Take(size));
+  const auto trace = ReadTrace(recording.Of(lines));
   if (!trace.ok()) {
     FUZZ_REQUIRE(!trace.status().message().empty());
     return 0;

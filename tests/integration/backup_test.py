@@ -1,19 +1,30 @@
 """A backup of a server that is under load goes on elsewhere from what was durable."""
 
+import contextlib
+import fcntl
 import json
+import os
+import signal
 import sqlite3
 import subprocess
+import tempfile
 import threading
+from pathlib import Path
+
+import pytest
 
 from client import SECONDS, Client
 from crash_test import JOBS, Job, create, events, undisturbed  # noqa: F401
 from dimwatch.v1 import run_pb2
-from testing_support.processes import BUILD, Server
+from testing_support.processes import BUILD, Server, wait_until
+
+
+def command(folder, out):
+    return [BUILD / "bin/dimwatch", "backup", out, "--data-dir", folder / "data", "--json"]
 
 
 def backup(folder, out):
-    command = [BUILD / "bin/dimwatch", "backup", out, "--data-dir", folder / "data", "--json"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    return subprocess.run(command(folder, out), capture_output=True, text=True, timeout=SECONDS)
 
 
 def rows(folder, select):
@@ -76,6 +87,75 @@ def go_on(copy, acknowledged, undisturbed):  # noqa: F811
                 stream.cancel()
                 Job(kind, kind, lambda: server.grpc).train()
             assert events(client, kind) == undisturbed[kind]
+
+
+def sixths(count):
+    """How many items of each job that is. The first of them ends within a snapshot of "large"; the
+    log is trimmed behind the second."""
+    return {kind: count * len(items) // 6 for kind, (_, items) in JOBS.items()}
+
+
+def work(client, streams, done):
+    """Another sixth of each job; then the store reflects all of it, and the logs are trimmed."""
+    for kind, stream in streams.items():
+        for item in JOBS[kind][1][sixths(done)[kind] : sixths(done + 1)[kind]]:
+            stream.send(**item)
+    for kind, seq in sixths(done + 1).items():
+        streams[kind].durable(seq)
+        renamed = run_pb2.Run(run_id=kind, display_name=f"after {seq} items")  # behind them in the queue
+        client.runs.UpdateRun(
+            run_pb2.UpdateRunRequest(run=renamed, update_mask={"paths": ["display_name"]}), timeout=SECONDS
+        )
+
+
+class Stop:
+    """A file that whoever opens it waits for, until `go_on`: this process has a lease on it, which
+    the system breaks no sooner than after 45 s (fcntl(2), "Leases")."""
+
+    def __init__(self, file):
+        file.touch()
+        self.descriptor = os.open(file, os.O_RDONLY)
+        fcntl.fcntl(self.descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+
+    def reached(self):
+        return fcntl.fcntl(self.descriptor, fcntl.F_GETLEASE) != fcntl.F_WRLCK
+
+    def go_on(self):
+        os.close(self.descriptor)
+
+
+@pytest.fixture()
+def memory_folder():
+    """In memory, where a file can be leased; not every file system of a container has that."""
+    told = signal.signal(signal.SIGIO, signal.SIG_IGN)  # that somebody waits for a leased file
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+    signal.signal(signal.SIGIO, told)
+
+
+def test_what_is_written_while_a_backup_is_between_two_files_is_whole_in_it(
+    memory_folder, undisturbed  # noqa: F811
+):
+    """The backup stops before and behind the logs that are written; each time the jobs go on."""
+    whole, copy = memory_folder / "whole", memory_folder / "copy"
+    whole.mkdir()
+    copy.mkdir()
+    with contextlib.ExitStack() as left, Server(whole) as server, Client(server.grpc) as client:
+        # A backup copies the logs in the order in which the runs were created.
+        for run_id in ("before", *JOBS, "behind"):
+            create(client, run_id, JOBS[run_id][0] if run_id in JOBS else [])
+        stops = [Stop(whole / f"data/runs/run-{run_id}/stop") for run_id in ("before", "behind")]
+        streams = {kind: client.open(kind) for kind in JOBS}
+        work(client, streams, 0)
+        copying = subprocess.Popen(command(whole, copy / "data"), stdout=subprocess.PIPE)
+        left.callback(copying.kill)
+        for part, stop in enumerate(stops, 1):
+            wait_until("the backup is at it", lambda: stop.reached() or copying.poll() is not None)
+            assert copying.poll() is None, copying.returncode
+            work(client, streams, part)
+            stop.go_on()
+        assert copying.wait(SECONDS) == 0
+    go_on(copy, sixths(1), undisturbed)
 
 
 def test_a_backup_of_a_stopped_server_is_all_of_it(tmp_path, undisturbed):  # noqa: F811

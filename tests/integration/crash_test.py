@@ -51,10 +51,13 @@ def of_snapshots():
 
 
 def of_large_snapshots():
-    """5 MB each: the log is trimmed behind every one."""
-    steps = there_and_back(list(range(1, 8)), 5, 2)
+    """5 MB each, in two batches: the log is trimmed behind every one."""
+    items = []
     source = numpy.random.default_rng(1)
-    return [samples("train/large", step, source.standard_normal((10_000, 128)), True) for step in steps]
+    for step in there_and_back(list(range(1, 8)), 5, 2):
+        rows = source.standard_normal((10_000, 128))
+        items += [samples("train/large", step, rows[at : at + 5_000], at > 0) for at in (0, 5_000)]
+    return items
 
 
 def of_a_rolling_window(probe):
@@ -272,15 +275,16 @@ def test_kills_at_random_moments_change_nothing_of_runs_that_are_written_togethe
         except BaseException as failure:  # told by the main thread
             failures.append((kind, repr(failure)))
 
-    threads = [threading.Thread(target=load, args=(kind,)) for kind in JOBS]
+    threads = [threading.Thread(target=load, args=(kind,), daemon=True) for kind in JOBS]
     for thread in threads:
         thread.start()
     killer.kill_all()
     with killer.server as server:
+        deadline = time.monotonic() + 2 * SECONDS
         for thread in threads:
-            thread.join(5 * SECONDS)
+            thread.join(max(0, deadline - time.monotonic()))
         assert not failures, failures
-        assert not any(thread.is_alive() for thread in threads)
+        assert not any(thread.is_alive() for thread in threads), "a job comes to no end"
         log = server.log.read_text()
         assert "damaged" not in log and "error" not in log, log
         with Client(server.grpc) as client:

@@ -186,21 +186,51 @@ def test_a_stop_in_the_middle_of_a_snapshot_changes_nothing_of_it(tmp_path):
     assert course(tmp_path / "stopped", (3, 4, 7)) == whole
 
 
+def change(folder, statement, *values):
+    """In the database of a server that is stopped."""
+    database = sqlite3.connect(folder / "data/dimwatch.db")
+    database.execute(statement, values)
+    database.commit()
+    database.close()
+
+
+def kept_runs(folder):
+    """Of which the database still has something."""
+    database = sqlite3.connect(folder / "data/dimwatch.db")
+    (found,) = database.execute("SELECT group_concat(run_id, ' ') FROM (SELECT * FROM runs ORDER BY id)")
+    database.close()
+    return found[0]
+
+
 def test_an_ended_run_is_deleted_when_it_is_older_than_its_retention(tmp_path):
     with Server(tmp_path) as server, Client(server.grpc) as client:
         for run_id in ("old", "new", "running"):
             client.create(run_id)
-        client.finish("old")
-        client.finish("new")
-    with sqlite3.connect(tmp_path / "data/dimwatch.db") as database:
-        aged = "UPDATE runs SET end_time = end_time - ? WHERE run_id = 'old'"
-        database.execute(aged, (31 * 86400 * 10**9,))
-    database.close()
-    with Server(tmp_path, "--retention-days", "30") as server, Client(server.grpc) as client:
-        wait_until("it is deleted", lambda: metric(server, "dimwatch_expired_runs_total") == 1)
-        said = "a run was older than its retention and is deleted run=old project=tests ended="
-        wait_until("it is said", lambda: said in server.output())
-        with pytest.raises(grpc.RpcError) as error:
-            client.finish("old")
-        assert error.value.code() == grpc.StatusCode.NOT_FOUND
+        client.create("brief", project="brief")
+        for run_id in ("old", "new", "brief"):
+            client.finish(run_id)
+    aged = "UPDATE runs SET end_time = end_time - ? WHERE run_id = ?"
+    change(tmp_path, aged, 31 * 86400 * 10**9, "old")
+    change(tmp_path, aged, 2 * 86400 * 10**9, "brief")
+    config = tmp_path / "dimwatch.toml"
+    config.write_text("retention_days = 30\n[projects.brief]\nretention_days = 1\n")
+    with Server(tmp_path, "--config", config) as server, Client(server.grpc) as client:
+        wait_until("they are deleted", lambda: metric(server, "dimwatch_expired_runs_total") == 2)
+        for run_id, project in (("old", "tests"), ("brief", "brief")):
+            said = f"a run was older than its retention and is deleted run={run_id} project={project} ended="
+            wait_until("it is said", lambda: said in server.output())
+            with pytest.raises(grpc.RpcError) as error:
+                client.finish(run_id)
+            assert error.value.code() == grpc.StatusCode.NOT_FOUND
+        wait_until("their records are removed", lambda: kept_runs(tmp_path) == "new running")
         client.finish("running")
+
+
+def test_a_removal_that_was_interrupted_is_ended_at_the_next_start(tmp_path):
+    with Server(tmp_path) as server, Client(server.grpc) as client:
+        for run_id in ("gone", "here"):
+            client.create(run_id)
+            client.finish(run_id)
+    change(tmp_path, "UPDATE runs SET run_id = 'deleted ' || id WHERE run_id = 'gone'")
+    with Server(tmp_path):
+        wait_until("its records are removed", lambda: kept_runs(tmp_path) == "here")

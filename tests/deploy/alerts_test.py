@@ -308,7 +308,7 @@ def test_a_certificate_and_a_token_that_expire_are_told_until_they_are_renewed(s
     stage.reload("secured")
     stage.resolves(certificate)
     found = stage.arrives("DimwatchTokenExpires", token=token["id"])
-    assert re.search(r"expires in 4d 23h 59m", found["annotations"]["description"])
+    assert re.search(r"expires in 4d 23h 5\dm", found["annotations"]["description"])
     revoke = [BUILD / "bin/dimwatch", "token", "revoke", "--tokens", stage.tokens, token["id"]]
     subprocess.run(revoke, check=True, capture_output=True, timeout=60)
     stage.reload("secured")

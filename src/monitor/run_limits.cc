@@ -79,6 +79,7 @@ absl::Status RunActor::NoteRefused(IngestItem item) {
   if (admission_->IsOpen(batch->probe, batch->step) && (!refused.logged || batch->snapshot_end)) {
     refused.logged = true;
     Strip(item);
+    batch->dropped += std::exchange(refused.rows, 0);
     return Take(std::move(item));
   }
   refused.rows += batch->rows;

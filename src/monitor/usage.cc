@@ -30,6 +30,12 @@ double ProjectUsage::ComputeLeft(absl::Duration now) {
   return left_;
 }
 
+bool ProjectUsage::OwesCompute(absl::Duration now) {
+  const std::lock_guard lock(mutex_);
+  Refill(now);
+  return quota_.compute_per_minute > 0 && left_ < 0;
+}
+
 void ProjectUsage::TakeCompute(double compute, absl::Duration now) {
   const std::lock_guard lock(mutex_);
   Refill(now);
@@ -65,7 +71,7 @@ std::shared_ptr<ProjectUsage> ServerUsage::Of(const std::string& project) {
 void ServerUsage::ForgetUnused(absl::Duration now, absl::Duration linger) {
   const std::lock_guard lock(mutex_);
   for (auto& [name, known] : projects_) {
-    if (known.usage.use_count() > 1) {
+    if (known.usage.use_count() > 1 || known.usage->OwesCompute(now)) {
       known.unused_since.reset();
     } else if (!known.unused_since) {
       known.unused_since = now;

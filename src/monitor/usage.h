@@ -63,6 +63,8 @@ class ProjectUsage {
   // Of this minute's compute; negative where more was begun than is allowed. Meaningless without a
   // quota. `now` never goes back.
   double ComputeLeft(absl::Duration now);
+  // False without a quota.
+  bool OwesCompute(absl::Duration now);
   void TakeCompute(double compute, absl::Duration now);
   void CountRefusal(const std::string& quota);
   std::map<std::string, std::int64_t> refusals() const;  // by quota
@@ -90,7 +92,7 @@ class ServerUsage {
   }
   std::shared_ptr<ProjectUsage> Of(const std::string& project);
   void SetQuotas(Quotas quotas);
-  // Drops projects that nobody has held for so long.
+  // Drops projects that nobody has held for so long, and that have owed no compute for so long.
   void ForgetUnused(absl::Duration now, absl::Duration linger);
   // All projects that there is or was something of, by name.
   void Visit(const std::function<void(const std::string&, const ProjectUsage&)>& visit) const;

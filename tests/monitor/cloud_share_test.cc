@@ -54,6 +54,25 @@ TEST_F(CloudShareTest, AProjectThatOwesComputeHasToWaitUntilItIsPaid) {
   EXPECT_TRUE(Open("small")->Take(kWork).ok());
 }
 
+TEST_F(CloudShareTest, WhatAProjectOwesIsNotForgotten) {
+  const absl::Duration linger = absl::Seconds(5);
+  const auto projects = [&] {
+    server_->ForgetUnused(clock_.Monotonic(), linger);
+    int count = 0;
+    server_->Visit([&](const std::string&, const ProjectUsage&) { ++count; });
+    return count;
+  };
+  EXPECT_TRUE(Open("small")->Take(kWork).ok());
+  EXPECT_EQ(projects(), 1);
+  clock_.Advance(2 * linger);
+  EXPECT_EQ(projects(), 1);
+  EXPECT_EQ(QuotaOf(Open("small")->Take(kWork)), "compute_per_minute");
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_EQ(projects(), 1) << "paid, and not yet unused for long";
+  clock_.Advance(2 * linger);
+  EXPECT_EQ(projects(), 0);
+}
+
 TEST_F(CloudShareTest, WithoutAQuotaComputeIsFree) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Open("a")->Take(kWork).ok());
 }

@@ -138,6 +138,19 @@ TEST_F(LimitsTest, AStepOfWhichABatchWasRefusedIsIncomplete) {
   EXPECT_EQ(Open("run").start.resume_seq, 3);
 }
 
+TEST_F(LimitsTest, EveryRefusedRowOfAStepIsCounted) {
+  Create("run");
+  Job job = Open("run");
+  job.MustOffer(Samples(1, kProbe, 1));
+  SetQuota({.max_disk_bytes = 1});
+  job.Offer(Samples(2, kProbe, 1));
+  job.Offer(Samples(3, kProbe, 1));
+  job.Offer(Snapshot(4, kProbe, 1));
+  ASSERT_TRUE(job.listener->WaitForEstimates(1));
+  EXPECT_EQ(job.listener->told().estimates[0].incomplete_reason,
+            "90 rows were dropped by the client, or refused");
+}
+
 TEST_F(LimitsTest, AStepWhoseFirstBatchesWereRefusedIsIncomplete) {
   Create("run", {SnapshotProbe(kProbe), testing::RollingProbe("train/rolling")});
   Job job = Open("run");

@@ -308,7 +308,12 @@ def test_a_certificate_and_a_token_that_expire_are_told_until_they_are_renewed(s
     stage.reload("secured")
     stage.resolves(certificate)
     found = stage.arrives("DimwatchTokenExpires", token=token["id"])
-    assert re.search(r"expires in 4d 23h 5\dm", found["annotations"]["description"])
+    passed = datetime.datetime.now(datetime.timezone.utc) - now
+    told = re.search(r"expires in (\d+)d (\d+)h (\d+)m (\d+)s", found["annotations"]["description"])
+    days, hours, minutes, seconds = map(int, told.groups())
+    left = datetime.timedelta(days, hours=hours, minutes=minutes, seconds=seconds)
+    # As long as when it was told; twice cut to whole seconds.
+    assert datetime.timedelta(5) - passed - datetime.timedelta(seconds=2) < left <= datetime.timedelta(5)
     revoke = [BUILD / "bin/dimwatch", "token", "revoke", "--tokens", stage.tokens, token["id"]]
     subprocess.run(revoke, check=True, capture_output=True, timeout=60)
     stage.reload("secured")

@@ -67,7 +67,7 @@ def test_a_probe_beyond_the_quota_is_rejected_on_its_stream(server, client):
 
 
 def cloud_of(project):
-    rows, dim = 600, 3  # more than a minute's compute
+    rows, dim = 1500, 3  # almost seven minutes of compute
     data = random.Random(1).randbytes(2 * rows * dim).replace(b"\x7c", b"\x3c").replace(b"\xfc", b"\xbc")
     return estimator_pb2.EstimateCloudRequest(
         dtype=ingest_pb2.DTYPE_BF16, rows=rows, dim=dim, data=data, project=project
